@@ -1,0 +1,137 @@
+//! The document: what the operator typed, and what is wrong with it, each mistake at its place.
+//!
+//! The structs here are what may be typed. What it means is compiled by `snapshot.rs`, which
+//! reports what only shows then as an [`Invalid`] with a path into the document; [`Source`]
+//! finds the line and column of that path.
+
+mod listener;
+mod place;
+mod route;
+mod service;
+mod telemetry;
+
+pub use listener::{Certificate, ListenerConfig, ListenerTimeouts, ListenerTls, WireProtocol};
+pub use place::{Mistake, Source};
+pub use route::{MatchConfig, PathConfig, RouteConfig};
+pub use service::{AttemptPolicies, EndpointConfig, ServiceConfig, ServiceProtocol, ServiceTls};
+pub use telemetry::{AccessLogConfig, LogFormat, LogTarget, RequestIdConfig, TelemetryConfig};
+
+use crate::policy::Block;
+use crate::value::{Duration, NameMap, Template};
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, Visitor};
+use std::fmt;
+use std::net::SocketAddr;
+
+/// A whole configuration.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Document {
+    /// The version of this format.
+    pub version: Version,
+    /// How many threads serve: `auto` is one for each core that the process may use.
+    #[serde(default)]
+    pub threads: Threads,
+    /// The cores that the threads are pinned to, in turn; not pinned where it is left out.
+    #[serde(default)]
+    pub affinity: Vec<usize>,
+    /// Where clients connect.
+    pub listeners: Vec<ListenerConfig>,
+    /// Where operators and probes connect; nowhere if it is left out.
+    pub admin: Option<AdminConfig>,
+    /// What is written down about requests.
+    #[serde(default)]
+    pub telemetry: TelemetryConfig,
+    /// How the process ends.
+    #[serde(default)]
+    pub shutdown: ShutdownConfig,
+    /// Policies of all routes.
+    #[serde(default)]
+    pub policies: Block,
+    /// Policies by name, for routes to `use`.
+    #[serde(default)]
+    pub policy_sets: NameMap<Block>,
+    /// Backends by name.
+    #[serde(default)]
+    pub services: NameMap<ServiceConfig>,
+    /// Routes; where several match, the most specific answers.
+    #[serde(default)]
+    pub routes: Vec<RouteConfig>,
+}
+
+/// The version of the format: 1.
+#[derive(Debug, Clone, Copy)]
+pub struct Version;
+
+impl<'de> Deserialize<'de> for Version {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match u64::deserialize(deserializer)? {
+            1 => Ok(Version),
+            other => Err(D::Error::custom(format!(
+                "version {other} is not known, this gateway reads version 1"
+            ))),
+        }
+    }
+}
+
+/// How many threads serve.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Threads {
+    /// One for each core that the process may use.
+    #[default]
+    Auto,
+    /// So many.
+    Count(usize),
+}
+
+/// The most threads that may be asked for: beyond it, a slip of the finger is more likely.
+const MOST_THREADS: u64 = 1024;
+
+impl<'de> Deserialize<'de> for Threads {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ThreadsVisitor;
+        impl Visitor<'_> for ThreadsVisitor {
+            type Value = Threads;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "`auto` or a number from 1 to {MOST_THREADS}")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Threads, E> {
+                match text {
+                    "auto" => Ok(Threads::Auto),
+                    _ => Err(E::invalid_value(serde::de::Unexpected::Str(text), &self)),
+                }
+            }
+
+            fn visit_u64<E: Error>(self, count: u64) -> Result<Threads, E> {
+                match count {
+                    1..=MOST_THREADS => Ok(Threads::Count(count as usize)),
+                    _ => Err(E::invalid_value(
+                        serde::de::Unexpected::Unsigned(count),
+                        &self,
+                    )),
+                }
+            }
+        }
+        deserializer.deserialize_any(ThreadsVisitor)
+    }
+}
+
+/// Where operators and probes connect.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdminConfig {
+    /// The address; best one that only operators reach.
+    pub address: SocketAddr,
+    /// What a caller must send as a bearer token for all but the health endpoints.
+    pub token: Option<Template>,
+}
+
+/// How the process ends.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ShutdownConfig {
+    /// How long requests in flight may go on after SIGTERM; 30 seconds where it is left out.
+    pub grace: Option<Duration>,
+}

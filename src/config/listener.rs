@@ -1,0 +1,75 @@
+//! Where clients connect.
+
+use crate::value::{Cidr, Duration, Name};
+use serde::Deserialize;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// One address where clients connect.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListenerConfig {
+    /// Its name, in logs and metrics.
+    pub name: Name,
+    /// Its address and port.
+    pub address: SocketAddr,
+    /// What is spoken there: `http/1.1` alone where it is left out, with TLS also `h2`.
+    pub protocols: Option<Vec<WireProtocol>>,
+    /// TLS; plain text where it is left out.
+    pub tls: Option<ListenerTls>,
+    /// Proxies in front of it: only these may say who the client is.
+    #[serde(default)]
+    pub trusted_proxies: Vec<Cidr>,
+    /// How long it waits for clients.
+    #[serde(default)]
+    pub timeouts: ListenerTimeouts,
+    /// The most connections at a time, those beyond are closed at once; no limit where it is
+    /// left out.
+    pub max_connections: Option<u32>,
+}
+
+/// What is spoken on a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub enum WireProtocol {
+    /// HTTP/1.1.
+    #[serde(rename = "http/1.1")]
+    Http1,
+    /// HTTP/2 inside TLS, agreed on by ALPN.
+    #[serde(rename = "h2")]
+    H2,
+    /// HTTP/2 in plain text, by prior knowledge.
+    #[serde(rename = "h2c")]
+    H2c,
+}
+
+/// TLS on a listener.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListenerTls {
+    /// Certificates with their keys; so far exactly one.
+    pub certificates: Vec<Certificate>,
+}
+
+/// A certificate and its key, as PEM files beside the document.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Certificate {
+    /// The chain, the server's own certificate first.
+    pub cert: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
+}
+
+/// How long a listener waits for a client.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ListenerTimeouts {
+    /// For the TLS handshake; 10 seconds where it is left out.
+    pub handshake: Option<Duration>,
+    /// For a whole request head; 10 seconds where it is left out.
+    pub head: Option<Duration>,
+    /// For each next part of a body, either way; 60 seconds where it is left out.
+    pub body: Option<Duration>,
+    /// For the next request on a connection; 75 seconds where it is left out.
+    pub keep_alive: Option<Duration>,
+}

@@ -1,0 +1,163 @@
+//! What a policy sees of one request, and what the gateway knows about it.
+//!
+//! State has three homes. [`Facts`] are for all to read; a policy's own `State` is seen by it
+//! alone (`policy.rs`); the fields of one stage stay in that stage (`proxy.rs`).
+
+mod connection;
+pub mod request_id;
+
+pub use connection::{Connection, InFlight, Listener, Phase, Timeouts};
+
+use crate::value::{Reference, Source};
+use http::HeaderValue;
+use pingora::http::{RequestHeader, ResponseHeader};
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+/// What is known of one request, whoever asks.
+#[derive(Debug)]
+pub struct Facts {
+    /// When its head was complete, on the clock that never steps.
+    pub started: Instant,
+    /// The same moment on the wall clock, for logs and ids.
+    pub time: SystemTime,
+    /// The request id, kept from the client or made; fit for a header as it is.
+    pub request_id: HeaderValue,
+    /// The client's address, as far as trusted proxies vouch for it; otherwise the peer's.
+    pub client: IpAddr,
+    /// The connection that it came on.
+    pub connection: Arc<Connection>,
+}
+
+impl Facts {
+    /// The request id as text; an id is visible ASCII by construction.
+    pub fn request_id(&self) -> &str {
+        self.request_id.to_str().unwrap_or_default()
+    }
+}
+
+/// A request on its way in.
+#[derive(Debug)]
+pub struct Request<'a> {
+    /// The client's head.
+    pub head: &'a mut RequestHeader,
+    /// What is known of it.
+    pub facts: &'a Facts,
+}
+
+/// A request on its way to a service: an owned copy of the head, made anew for each attempt.
+#[derive(Debug)]
+pub struct UpstreamRequest<'a> {
+    /// The head that the service will get.
+    pub head: &'a mut RequestHeader,
+    /// The client's head, for references.
+    pub client: &'a RequestHeader,
+    /// What is known of the request.
+    pub facts: &'a Facts,
+}
+
+/// An answer on its way out, whoever made it.
+#[derive(Debug)]
+pub struct Response<'a> {
+    /// The head that the client will get.
+    pub head: &'a mut ResponseHeader,
+    /// The client's request head, for references.
+    pub client: &'a RequestHeader,
+    /// What is known of the request.
+    pub facts: &'a Facts,
+}
+
+/// The host that a request names: the authority of HTTP/2 or of an absolute target, else `Host`.
+pub fn host(head: &RequestHeader) -> &[u8] {
+    if let Some(authority) = head.uri.authority() {
+        return authority.as_str().as_bytes();
+    }
+    head.headers
+        .get(http::header::HOST)
+        .map_or(b"".as_slice(), HeaderValue::as_bytes)
+}
+
+/// Resolves the `$(…)` of templates against one request.
+#[derive(Debug, Clone, Copy)]
+pub struct References<'a> {
+    /// The client's head.
+    pub head: &'a RequestHeader,
+    /// What is known of the request.
+    pub facts: &'a Facts,
+}
+
+impl Source for References<'_> {
+    fn value(&self, reference: &Reference) -> Option<Cow<'_, [u8]>> {
+        match reference {
+            Reference::ClientIp => Some(self.facts.client.to_string().into_bytes().into()),
+            Reference::RequestId => Some(self.facts.request_id.as_bytes().into()),
+            Reference::RequestMethod => Some(self.head.method.as_str().as_bytes().into()),
+            Reference::RequestHost => Some(host(self.head).into()),
+            Reference::RequestPath => Some(self.head.uri.path().as_bytes().into()),
+            Reference::Header(name) => self.head.headers.get(name).map(|v| v.as_bytes().into()),
+            Reference::Query(name) => query(self.head.uri.query()?, name),
+            Reference::Cookie(name) => cookie(self.head, name).map(Cow::Borrowed),
+        }
+    }
+}
+
+/// The first value of a query parameter, percent-decoded, `+` left as it is.
+fn query<'a>(query: &'a str, name: &str) -> Option<Cow<'a, [u8]>> {
+    query.split('&').find_map(|pair| {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let key: Cow<'_, [u8]> = percent_encoding::percent_decode_str(key).into();
+        (*key == *name.as_bytes()).then(|| percent_encoding::percent_decode_str(value).into())
+    })
+}
+
+/// The first cookie of a name (RFC 6265 §4.2.1).
+fn cookie<'a>(head: &'a RequestHeader, name: &str) -> Option<&'a [u8]> {
+    let lines = head.headers.get_all(http::header::COOKIE).iter();
+    lines
+        .flat_map(|line| line.as_bytes().split(|&b| b == b';'))
+        .find_map(|pair| {
+            let pair = pair.trim_ascii();
+            let value = pair.strip_prefix(name.as_bytes())?;
+            value.strip_prefix(b"=")
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(target: &str, fields: &[(&'static str, &str)]) -> RequestHeader {
+        let mut head = RequestHeader::build("GET", target.as_bytes(), None).unwrap();
+        for (name, value) in fields {
+            head.append_header(*name, *value).unwrap();
+        }
+        head
+    }
+
+    #[test]
+    fn a_query_parameter_is_found_by_its_decoded_name_and_value() {
+        let value = query("a=1&b%5B%5D=x%20y&b[]=z", "b[]").unwrap();
+        assert_eq!(&*value, b"x y");
+        assert_eq!(query("a=1", "b"), None);
+        assert_eq!(query("flag&a=1", "flag").as_deref(), Some(&b""[..]));
+    }
+
+    #[test]
+    fn a_cookie_is_found_across_lines_and_not_by_a_prefix_of_its_name() {
+        let head = head("/", &[("cookie", "aa=1; b=2"), ("cookie", "a=3")]);
+        assert_eq!(cookie(&head, "a"), Some(&b"3"[..]));
+        assert_eq!(cookie(&head, "b"), Some(&b"2"[..]));
+        assert_eq!(cookie(&head, "c"), None);
+    }
+
+    #[test]
+    fn the_host_is_the_field_where_the_target_names_none() {
+        assert_eq!(
+            host(&head("/", &[("host", "a.example:80")])),
+            b"a.example:80"
+        );
+        assert_eq!(host(&head("/", &[])), b"");
+    }
+}

@@ -1,0 +1,263 @@
+//! What the door knows of one client connection, and the limits of its present phase.
+//!
+//! The stream that reads the connection (`server/client.rs`) and the hooks that answer its
+//! requests (`proxy.rs`) run on one thread, one after the other. They share this through an
+//! `Arc` and tell each other by plain loads and stores, so that a request arms no timer.
+
+use crate::value::CidrSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+/// What one listener means to its connections.
+#[derive(Debug)]
+pub struct Listener {
+    /// Its name, as metrics and logs call it.
+    pub name: Arc<str>,
+    /// The proxies in front of it whose word about the client is taken.
+    pub trusted_proxies: CidrSet,
+    /// How long it waits for what.
+    pub timeouts: Timeouts,
+}
+
+/// How long a listener waits for a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For the TLS handshake.
+    pub handshake: Duration,
+    /// For a whole request head, from its first byte (of a new connection: from its acceptance).
+    pub head: Duration,
+    /// For each next part of a request body, and for each part of an answer to be taken.
+    pub body: Duration,
+    /// For the next request on a connection.
+    pub keep_alive: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Timeouts {
+            handshake: Duration::from_secs(10),
+            head: Duration::from_secs(10),
+            body: Duration::from_secs(60),
+            keep_alive: Duration::from_secs(75),
+        }
+    }
+}
+
+/// What a connection is waiting for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// The next request; nothing of it has come.
+    Idle,
+    /// The rest of a head.
+    Head,
+    /// A service, or the client's body.
+    Busy,
+}
+
+/// No moment: a deadline that is not set.
+const NEVER: u64 = u64::MAX;
+
+/// One client connection.
+#[derive(Debug)]
+pub struct Connection {
+    /// The listener that accepted it.
+    pub listener: Arc<Listener>,
+    /// The address at the other end.
+    pub peer: SocketAddr,
+    /// Whether it is inside TLS.
+    pub tls: bool,
+    /// Whether the peer is a trusted proxy; decided once, since neither changes.
+    pub trusted: bool,
+    accepted: Instant,
+    /// Microseconds since `accepted` at which the present phase began.
+    since: AtomicU64,
+    /// Microseconds since `accepted` at which the request must be answered.
+    deadline: AtomicU64,
+    reading_head: AtomicBool,
+    multiplexed: AtomicBool,
+    in_flight: AtomicU32,
+    timed_out: AtomicBool,
+    refused: AtomicBool,
+}
+
+impl Connection {
+    /// A connection that was just accepted: it owes a head.
+    pub fn new(listener: Arc<Listener>, peer: SocketAddr, tls: bool, now: Instant) -> Self {
+        Connection {
+            trusted: listener.trusted_proxies.contains(peer.ip()),
+            listener,
+            peer,
+            tls,
+            accepted: now,
+            since: AtomicU64::new(0),
+            deadline: AtomicU64::new(NEVER),
+            reading_head: AtomicBool::new(true),
+            multiplexed: AtomicBool::new(false),
+            in_flight: AtomicU32::new(0),
+            timed_out: AtomicBool::new(false),
+            refused: AtomicBool::new(false),
+        }
+    }
+
+    /// The scheme that the client used.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls { "https" } else { "http" }
+    }
+
+    /// Says that it speaks HTTP/2: bytes may then come without a head, and requests at once.
+    pub fn set_multiplexed(&self) {
+        self.multiplexed.store(true, Relaxed);
+    }
+
+    /// Whether a limit of its was reached.
+    pub fn timed_out(&self) -> bool {
+        self.timed_out.load(Relaxed)
+    }
+
+    /// Says that a limit was reached.
+    pub fn set_timed_out(&self) {
+        self.timed_out.store(true, Relaxed);
+    }
+
+    /// Whether a head of its could not be read, and was answered so.
+    pub fn was_refused(&self) -> bool {
+        self.refused.load(Relaxed)
+    }
+
+    /// Says that a head could not be read.
+    pub fn set_refused(&self) {
+        self.refused.store(true, Relaxed);
+    }
+
+    /// Says that bytes came: between requests, the first of a head.
+    pub fn bytes_came(&self) {
+        if self.in_flight.load(Relaxed) == 0
+            && !self.reading_head.load(Relaxed)
+            && !self.multiplexed.load(Relaxed)
+        {
+            self.reading_head.store(true, Relaxed);
+            self.since.store(self.at(Instant::now()), Relaxed);
+        }
+    }
+
+    /// Says that a head is complete; the guard says when its exchange is over.
+    pub fn begin(self: &Arc<Self>) -> InFlight {
+        self.reading_head.store(false, Relaxed);
+        self.in_flight
+            .store(self.in_flight.load(Relaxed) + 1, Relaxed);
+        InFlight(Arc::clone(self))
+    }
+
+    /// Sets, or with `None` lifts, the moment by which the request in flight must be answered.
+    ///
+    /// A multiplexed connection has none: its streams are not read by this connection's reader.
+    pub fn set_deadline(&self, deadline: Option<Instant>) {
+        if !self.multiplexed.load(Relaxed) {
+            let at = deadline.map_or(NEVER, |deadline| self.at(deadline));
+            self.deadline.store(at, Relaxed);
+        }
+    }
+
+    /// What it is waiting for.
+    pub fn phase(&self) -> Phase {
+        if self.in_flight.load(Relaxed) > 0 {
+            Phase::Busy
+        } else if self.reading_head.load(Relaxed) {
+            Phase::Head
+        } else {
+            Phase::Idle
+        }
+    }
+
+    /// When the present phase must be over, if it must.
+    pub fn limit(&self) -> Option<Instant> {
+        let timeouts = &self.listener.timeouts;
+        let micros = match self.phase() {
+            Phase::Busy => match self.deadline.load(Relaxed) {
+                NEVER => return None,
+                deadline => return self.accepted.checked_add(Duration::from_micros(deadline)),
+            },
+            Phase::Head => timeouts.head,
+            Phase::Idle => timeouts.keep_alive,
+        };
+        let since = Duration::from_micros(self.since.load(Relaxed));
+        self.accepted.checked_add(since)?.checked_add(micros)
+    }
+
+    fn at(&self, moment: Instant) -> u64 {
+        moment.saturating_duration_since(self.accepted).as_micros() as u64
+    }
+}
+
+/// One request in flight; dropped when its exchange is over, even by a panic.
+#[derive(Debug)]
+pub struct InFlight(Arc<Connection>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        let connection = &self.0;
+        let left = connection.in_flight.load(Relaxed) - 1;
+        connection.in_flight.store(left, Relaxed);
+        if left == 0 {
+            connection.deadline.store(NEVER, Relaxed);
+            connection
+                .since
+                .store(connection.at(Instant::now()), Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connection(accepted: Instant) -> Arc<Connection> {
+        let listener = Listener {
+            name: "test".into(),
+            trusted_proxies: CidrSet::default(),
+            timeouts: Timeouts::default(),
+        };
+        let peer = SocketAddr::from(([127, 0, 0, 1], 1));
+        Arc::new(Connection::new(Arc::new(listener), peer, false, accepted))
+    }
+
+    #[test]
+    fn a_new_connection_owes_a_head() {
+        let now = Instant::now();
+        let connection = connection(now);
+        assert_eq!(connection.phase(), Phase::Head);
+        assert_eq!(connection.limit(), Some(now + Timeouts::default().head));
+    }
+
+    #[test]
+    fn a_request_in_flight_has_no_limit_but_its_deadline() {
+        let now = Instant::now();
+        let connection = connection(now);
+        let in_flight = connection.begin();
+        assert_eq!(connection.limit(), None);
+        connection.set_deadline(Some(now + Duration::from_secs(3)));
+        assert_eq!(connection.limit(), Some(now + Duration::from_secs(3)));
+        drop(in_flight);
+        assert_eq!(connection.phase(), Phase::Idle);
+    }
+
+    #[test]
+    fn the_first_byte_of_the_next_head_ends_idleness() {
+        let connection = connection(Instant::now());
+        drop(connection.begin());
+        assert_eq!(connection.phase(), Phase::Idle);
+        connection.bytes_came();
+        assert_eq!(connection.phase(), Phase::Head);
+    }
+
+    #[test]
+    fn a_multiplexed_connection_stays_idle_between_requests_whatever_it_reads() {
+        let connection = connection(Instant::now());
+        connection.set_multiplexed();
+        drop(connection.begin());
+        connection.bytes_came();
+        assert_eq!(connection.phase(), Phase::Idle);
+    }
+}

@@ -1,0 +1,257 @@
+//! What may happen to an exchange on the way, whatever answers it.
+//!
+//! A policy is one file below `policy/` and one line in the list at the end of this file. From
+//! that list a macro makes the YAML block, the compiled chain of a route, the private state of
+//! each request and the straight-line code that runs them: nothing is looked up, and nothing is
+//! virtual, while a request passes.
+
+pub mod auth;
+pub mod ip_filter;
+pub mod request_size;
+pub mod timeouts;
+pub mod transform;
+
+mod setting;
+#[cfg(test)]
+mod tests;
+
+pub use setting::Setting;
+
+use crate::exchange::{Request, Response, UpstreamRequest};
+use crate::reply::{Rejection, Stop};
+use crate::value::{Invalid, Step};
+use bytes::Bytes;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use std::collections::HashMap;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+/// One kind of thing that a `policies:` block may set.
+pub trait Kind: Sized + Send + Sync + 'static {
+    /// What is typed.
+    type Config: DeserializeOwned + Clone + Debug;
+
+    /// Joins what a more specific scope says to what the scopes around it say.
+    ///
+    /// The most specific whole object counts, and `none` switches the kind off. A kind that
+    /// accumulates over scopes says so here.
+    fn fold(_outer: Option<Self::Config>, inner: Setting<Self::Config>) -> Option<Self::Config> {
+        match inner {
+            Setting::Off => None,
+            Setting::Set(config) => Some(config),
+        }
+    }
+
+    /// Turns what was typed into what it means.
+    fn compile(config: &Self::Config) -> Result<Self, Invalid>;
+}
+
+/// A kind that acts on the exchange itself, by the hooks that it fills in.
+pub trait Policy: Kind {
+    /// What it remembers of one request; seen by this policy alone.
+    type State: Default + Send + Sync;
+
+    /// Acts on a routed request, before anything answers it. Runs once for each request.
+    fn on_request(
+        &self,
+        _request: &mut Request<'_>,
+        _state: &mut Self::State,
+    ) -> impl Future<Output = Result<(), Stop>> + Send {
+        async { Ok(()) }
+    }
+
+    /// Acts on the copy of the head that goes to a service. Runs once for each attempt.
+    fn on_upstream_request(
+        &self,
+        _request: &mut UpstreamRequest<'_>,
+        _state: &mut Self::State,
+    ) -> Result<(), Rejection> {
+        Ok(())
+    }
+
+    /// Acts on a part of the request's body on its way to a service. An attempt that repeats the
+    /// request repeats its parts, after [`Policy::on_upstream_request`].
+    fn on_request_body(
+        &self,
+        _part: &mut Option<Bytes>,
+        _state: &mut Self::State,
+    ) -> Result<(), Rejection> {
+        Ok(())
+    }
+
+    /// Acts on the head of the answer, whoever gave it. Runs once, in the reverse order.
+    fn on_response(&self, _response: &mut Response<'_>, _state: &mut Self::State) {}
+}
+
+/// A place where a `policies:` block stands.
+#[derive(Debug)]
+pub struct Scope<'a> {
+    /// Its number; the same number is the same block.
+    pub id: usize,
+    /// Where in the document it stands.
+    pub at: Vec<Step>,
+    /// What it says.
+    pub block: &'a Block,
+}
+
+/// What was compiled of one kind, by the scopes that had a say in it, so that routes that say the
+/// same share it.
+type Memo<K> = HashMap<Vec<usize>, Option<Arc<K>>>;
+
+/// Finds what the scopes, the least specific first, mean for one kind.
+fn resolve<K: Kind>(
+    name: &'static str,
+    memo: &mut Memo<K>,
+    scopes: &[Scope<'_>],
+    setting: impl Fn(&Block) -> Option<&Setting<K::Config>>,
+) -> Result<Option<Arc<K>>, Invalid> {
+    let said = || {
+        scopes
+            .iter()
+            .filter_map(|scope| Some((scope, setting(scope.block)?)))
+    };
+    let key: Vec<usize> = said().map(|(scope, _)| scope.id).collect();
+    if let Some(known) = memo.get(&key) {
+        return Ok(known.clone());
+    }
+    let config = said().fold(None, |outer, (_, inner)| K::fold(outer, inner.clone()));
+    let compiled = config
+        .map(|config| K::compile(&config))
+        .transpose()
+        .map_err(|mut invalid| {
+            // The most specific scope had the last word, so the mistake is most likely there.
+            invalid.at.insert(0, name.into());
+            let at = said().last().map_or(&[][..], |(scope, _)| &scope.at);
+            invalid.at.splice(0..0, at.iter().cloned());
+            invalid
+        })?;
+    let compiled = compiled.map(Arc::new);
+    memo.insert(key, compiled.clone());
+    Ok(compiled)
+}
+
+macro_rules! policies {
+    (
+        chain { $($policy:ident: $Policy:ty,)+ }
+        stages { $($stage:ident: $Stage:ty,)+ }
+    ) => {
+        /// What a `policies:` block may say, at any scope.
+        #[derive(Debug, Clone, Default, Deserialize)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct Block {
+            $(#[doc = concat!("Settings of `", stringify!($policy), "`.")]
+            pub $policy: Option<Setting<<$Policy as Kind>::Config>>,)+
+            $(#[doc = concat!("Settings of `", stringify!($stage), "`.")]
+            pub $stage: Option<Setting<<$Stage as Kind>::Config>>,)+
+        }
+
+        /// The policies of one route, in the order of the list.
+        #[derive(Debug, Clone, Default)]
+        pub struct Chain {
+            $($policy: Option<Arc<$Policy>>,)+
+        }
+
+        /// What a route says to the stages that own a kind.
+        #[derive(Debug, Clone, Default)]
+        pub struct Stages {
+            $(#[doc = concat!("What `", stringify!($stage), "` means here.")]
+            pub $stage: Option<Arc<$Stage>>,)+
+        }
+
+        /// What the policies remember of one request.
+        #[derive(Debug, Default)]
+        pub struct States {
+            $($policy: <$Policy as Policy>::State,)+
+        }
+
+        /// Compiles the blocks of one document.
+        #[derive(Debug, Default)]
+        pub struct Compiler {
+            $($policy: Memo<$Policy>,)+
+            $($stage: Memo<$Stage>,)+
+        }
+
+        impl Compiler {
+            /// Finds what the scopes, the least specific first, mean together.
+            pub fn compile(&mut self, scopes: &[Scope<'_>]) -> Result<(Chain, Stages), Invalid> {
+                let chain = Chain {
+                    $($policy: resolve(stringify!($policy), &mut self.$policy, scopes, |block| {
+                        block.$policy.as_ref()
+                    })?,)+
+                };
+                let stages = Stages {
+                    $($stage: resolve(stringify!($stage), &mut self.$stage, scopes, |block| {
+                        block.$stage.as_ref()
+                    })?,)+
+                };
+                Ok((chain, stages))
+            }
+        }
+
+        impl Chain {
+            /// Runs [`Policy::on_request`], first to last.
+            pub async fn on_request(
+                &self,
+                request: &mut Request<'_>,
+                states: &mut States,
+            ) -> Result<(), Stop> {
+                $(if let Some(policy) = &self.$policy {
+                    policy.on_request(request, &mut states.$policy).await?;
+                })+
+                Ok(())
+            }
+
+            /// Runs [`Policy::on_upstream_request`], first to last.
+            pub fn on_upstream_request(
+                &self,
+                request: &mut UpstreamRequest<'_>,
+                states: &mut States,
+            ) -> Result<(), Rejection> {
+                $(if let Some(policy) = &self.$policy {
+                    policy.on_upstream_request(request, &mut states.$policy)?;
+                })+
+                Ok(())
+            }
+
+            /// Runs [`Policy::on_request_body`], first to last.
+            pub fn on_request_body(
+                &self,
+                part: &mut Option<Bytes>,
+                states: &mut States,
+            ) -> Result<(), Rejection> {
+                $(if let Some(policy) = &self.$policy {
+                    policy.on_request_body(part, &mut states.$policy)?;
+                })+
+                Ok(())
+            }
+
+            /// Runs [`Policy::on_response`], last to first.
+            pub fn on_response(&self, response: &mut Response<'_>, states: &mut States) {
+                policies!(@reversed self, response, states, [] $($policy)+);
+            }
+        }
+    };
+    (@reversed $self:ident, $response:ident, $states:ident, [$($done:ident)*]) => {
+        $(if let Some(policy) = &$self.$done {
+            policy.on_response($response, &mut $states.$done);
+        })*
+    };
+    (@reversed $self:ident, $response:ident, $states:ident, [$($done:ident)*] $next:ident $($rest:ident)*) => {
+        policies!(@reversed $self, $response, $states, [$next $($done)*] $($rest)*)
+    };
+}
+
+policies! {
+    // In the order in which they see a request; they see its answer the other way round.
+    chain {
+        ip_filter: ip_filter::IpFilter,
+        request_size: request_size::RequestSize,
+        transform: transform::Transform,
+    }
+    // Kinds that a stage of the proxy owns: written in the same block, run by that stage.
+    stages {
+        auth: auth::Auth,
+        timeouts: crate::upstream::Timeouts,
+    }
+}

@@ -1,0 +1,67 @@
+//! Lets clients in, or keeps them out, by their address.
+
+use super::{Kind, Policy, Setting};
+use crate::exchange::Request;
+use crate::reply::{Rejection, Stop};
+use crate::value::{Cidr, CidrSet, Invalid};
+use serde::Deserialize;
+
+/// Which addresses may ask. The address is the client's as far as trusted proxies vouch for it.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Networks that may ask; when there are any, no others may.
+    pub allow: Vec<Cidr>,
+    /// Networks that may not ask, whatever `allow` says. Those of all scopes count together.
+    pub deny: Vec<Cidr>,
+}
+
+/// The compiled filter.
+#[derive(Debug)]
+pub struct IpFilter {
+    allow: Option<CidrSet>,
+    deny: CidrSet,
+}
+
+impl Kind for IpFilter {
+    type Config = Config;
+
+    /// Denials accumulate over scopes, and nothing clears them; of the rest the most specific
+    /// scope's counts.
+    fn fold(outer: Option<Config>, inner: Setting<Config>) -> Option<Config> {
+        let mut denied = outer.map(|outer| outer.deny).unwrap_or_default();
+        let inner = match inner {
+            Setting::Off => Config::default(),
+            Setting::Set(inner) => inner,
+        };
+        denied.extend(inner.deny);
+        Some(Config {
+            allow: inner.allow,
+            deny: denied,
+        })
+    }
+
+    fn compile(config: &Config) -> Result<Self, Invalid> {
+        let allow = (!config.allow.is_empty()).then(|| config.allow.iter().copied().collect());
+        Ok(IpFilter {
+            allow,
+            deny: config.deny.iter().copied().collect(),
+        })
+    }
+}
+
+impl Policy for IpFilter {
+    type State = ();
+
+    async fn on_request(&self, request: &mut Request<'_>, _: &mut ()) -> Result<(), Stop> {
+        let client = request.facts.client;
+        let allowed = self
+            .allow
+            .as_ref()
+            .is_none_or(|allow| allow.contains(client));
+        if allowed && !self.deny.contains(client) {
+            return Ok(());
+        }
+        Err(Rejection::Forbidden.into())
+    }
+}

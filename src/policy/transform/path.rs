@@ -1,0 +1,142 @@
+//! Rewriting of a request's path. The query is not touched.
+
+use crate::exchange::References;
+use crate::value::{Invalid, Template};
+use http::Uri;
+use http::uri::PathAndQuery;
+use pingora::http::RequestHeader;
+use serde::Deserialize;
+
+/// One way to rewrite a path.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// A prefix that is taken off, on whole segments: `/api` makes `/users` of `/api/users`.
+    pub strip_prefix: Option<String>,
+    /// A prefix that gives way to another.
+    pub replace_prefix: Option<Replacement>,
+    /// A whole new path; the values of its references are percent-encoded.
+    pub replace: Option<Template>,
+}
+
+/// One prefix for another.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Replacement {
+    /// The prefix that is taken off, on whole segments.
+    pub from: String,
+    /// What is put in its place.
+    pub to: String,
+}
+
+/// The compiled rewriting.
+#[derive(Debug)]
+pub enum Rewrite {
+    /// Puts `to` in the place of the prefix `from`; neither ends with a slash.
+    Prefix {
+        /// What is taken off.
+        from: String,
+        /// What is put in its place.
+        to: String,
+    },
+    /// Makes a whole new path.
+    Whole(Template),
+}
+
+impl Rewrite {
+    /// Turns what was typed into what it means.
+    pub fn compile(config: &Config) -> Result<Self, Invalid> {
+        match config {
+            Config {
+                strip_prefix: Some(from),
+                replace_prefix: None,
+                replace: None,
+            } => Ok(Rewrite::Prefix {
+                from: prefix(from, "strip_prefix")?,
+                to: String::new(),
+            }),
+            Config {
+                strip_prefix: None,
+                replace_prefix: Some(one),
+                replace: None,
+            } => {
+                let within = |invalid: Invalid| invalid.under("replace_prefix");
+                let from = prefix(&one.from, "from").map_err(within)?;
+                let to = prefix(&one.to, "to").map_err(within)?;
+                Ok(Rewrite::Prefix { from, to })
+            }
+            Config {
+                strip_prefix: None,
+                replace_prefix: None,
+                replace: Some(template),
+            } => {
+                if template
+                    .as_literal()
+                    .is_some_and(|path| !path.starts_with('/'))
+                {
+                    return Err(Invalid::new("a path begins with `/`").under("replace"));
+                }
+                Ok(Rewrite::Whole(template.clone()))
+            }
+            _ => Err(Invalid::new(
+                "exactly one of `strip_prefix`, `replace_prefix` and `replace` is needed",
+            )),
+        }
+    }
+
+    /// Rewrites the path; `None` where a reference has no value or the result is no path.
+    pub fn apply(&self, head: &mut RequestHeader, references: References<'_>) -> Option<()> {
+        match self {
+            Rewrite::Prefix { from, to } => {
+                let path = head.uri.path();
+                let Some(rest) = path
+                    .strip_prefix(from.as_str())
+                    .filter(|rest| on_segment(rest))
+                else {
+                    return Some(());
+                };
+                let mut target = Vec::with_capacity(to.len() + rest.len() + 1);
+                target.extend_from_slice(to.as_bytes());
+                target.extend_from_slice(rest.as_bytes());
+                set_path(head, target)
+            }
+            Rewrite::Whole(template) => {
+                let mut target = Vec::new();
+                template
+                    .render_path(&references, &mut target)
+                    .then_some(())?;
+                set_path(head, target)
+            }
+        }
+    }
+}
+
+/// A prefix as it is compared: from a slash, and not up to one.
+fn prefix(typed: &str, key: &str) -> Result<String, Invalid> {
+    if !typed.starts_with('/') {
+        return Err(Invalid::new("a path prefix begins with `/`").under(key));
+    }
+    Ok(typed.trim_end_matches('/').to_owned())
+}
+
+fn on_segment(rest: &str) -> bool {
+    rest.is_empty() || rest.starts_with('/')
+}
+
+/// Sets the path and keeps the query.
+fn set_path(head: &mut RequestHeader, mut target: Vec<u8>) -> Option<()> {
+    if target.is_empty() {
+        target.push(b'/');
+    }
+    if target[0] != b'/' {
+        return None;
+    }
+    if let Some(query) = head.uri.query() {
+        target.push(b'?');
+        target.extend_from_slice(query.as_bytes());
+    }
+    let mut parts = head.uri.clone().into_parts();
+    parts.path_and_query = Some(PathAndQuery::try_from(target).ok()?);
+    head.set_uri(Uri::from_parts(parts).ok()?);
+    Some(())
+}

@@ -1,0 +1,187 @@
+//! The story of a request: Pingora's hooks in the order in which they are called.
+//!
+//! Each hook is short and says what happens; how is told in the chapters below `proxy/`.
+//! A request passes `early_request_filter` (it gets an id and pins a view), `request_filter`
+//! (it is routed and judged), `upstream_peer` (an endpoint is chosen), `upstream_request_filter`
+//! (its head is made fit for the service), `request_body_filter` for each part of its body,
+//! `response_filter` (the answer's head is made fit for the client) and `logging`. What fails on
+//! the way ends in `fail_to_proxy`.
+
+mod arrive;
+mod attempt;
+mod exchange;
+mod fail;
+mod finish;
+mod forward;
+mod respond;
+mod trace_context;
+
+pub use exchange::Exchange;
+
+use crate::snapshot::Current;
+use crate::telemetry::access_log::Lines;
+use async_trait::async_trait;
+use bytes::Bytes;
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::modules::http::HttpModules;
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, Result};
+use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
+
+/// One worker's gateway.
+pub struct Gateway {
+    /// The view that it serves by.
+    pub current: Current,
+    /// Where it writes its access log.
+    pub access_log: Lines,
+}
+
+#[async_trait]
+impl ProxyHttp for Gateway {
+    /// None until the head has been read; each hook but the first finds an exchange.
+    type CTX = Option<Box<Exchange>>;
+
+    fn new_ctx(&self) -> Self::CTX {
+        None
+    }
+
+    /// Pingora's own modules do what policies do here, and cost each request an allocation.
+    fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
+
+    /// The head is complete: the exchange begins, before anything can be refused.
+    async fn early_request_filter(&self, session: &mut Session, ctx: &mut Self::CTX) -> Result<()> {
+        *ctx = Some(Box::new(arrive::begin(self, session)?));
+        Ok(())
+    }
+
+    /// Routes the request and lets the policies judge it; true when it is answered already.
+    async fn request_filter(&self, session: &mut Session, ctx: &mut Self::CTX) -> Result<bool> {
+        let exchange = begun(ctx);
+        match arrive::judge(session, exchange).await {
+            Ok(()) => Ok(false),
+            Err(stop) => {
+                respond::stop(session, exchange, stop).await?;
+                Ok(true)
+            }
+        }
+    }
+
+    /// Chooses the endpoint of an attempt.
+    async fn upstream_peer(&self, _: &mut Session, ctx: &mut Self::CTX) -> Result<Box<HttpPeer>> {
+        attempt::peer(begun(ctx))
+    }
+
+    /// Makes the head fit for the service. It is a copy, made anew for each attempt.
+    async fn upstream_request_filter(
+        &self,
+        session: &mut Session,
+        upstream_request: &mut RequestHeader,
+        ctx: &mut Self::CTX,
+    ) -> Result<()> {
+        forward::head(session.req_header(), upstream_request, begun(ctx))
+    }
+
+    /// Lets the policies see a part of the body.
+    async fn request_body_filter(
+        &self,
+        _: &mut Session,
+        body: &mut Option<Bytes>,
+        _end_of_stream: bool,
+        ctx: &mut Self::CTX,
+    ) -> Result<()> {
+        forward::body(body, begun(ctx))
+    }
+
+    /// Makes the answer's head fit for the client.
+    async fn response_filter(
+        &self,
+        session: &mut Session,
+        response: &mut ResponseHeader,
+        ctx: &mut Self::CTX,
+    ) -> Result<()> {
+        respond::upstream_head(session, response, begun(ctx))
+    }
+
+    /// Ends an exchange that takes too long even though its answer keeps coming.
+    fn response_body_filter(
+        &self,
+        _: &mut Session,
+        _: &mut Option<Bytes>,
+        _end_of_stream: bool,
+        ctx: &mut Self::CTX,
+    ) -> Result<Option<std::time::Duration>> {
+        respond::in_time(begun(ctx))?;
+        Ok(None)
+    }
+
+    /// An endpoint could not be connected to.
+    fn fail_to_connect(
+        &self,
+        _: &mut Session,
+        _: &HttpPeer,
+        ctx: &mut Self::CTX,
+        error: Box<Error>,
+    ) -> Box<Error> {
+        attempt::failed(begun(ctx), &error);
+        error
+    }
+
+    /// An attempt failed after it was connected. A repetition is considered for what RFC 9110
+    /// §9.2.2 calls idempotent, on a connection that the service had closed, and for nothing of
+    /// which the client has seen an answer.
+    fn error_while_proxy(
+        &self,
+        _: &HttpPeer,
+        session: &mut Session,
+        mut error: Box<Error>,
+        ctx: &mut Self::CTX,
+        reused: bool,
+    ) -> Box<Error> {
+        attempt::failed(begun(ctx), &error);
+        let repeatable = session.req_header().method.is_idempotent()
+            && !session.as_ref().retry_buffer_truncated()
+            && session.response_written().is_none();
+        match repeatable {
+            true => error.retry.decide_reuse(reused),
+            false => error.set_retry(false),
+        }
+        error
+    }
+
+    /// Tells the client what it may know of a failure, if it can still be told.
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        error: &Error,
+        ctx: &mut Self::CTX,
+    ) -> FailToProxy {
+        fail::tell(session, error, ctx.as_deref_mut()).await
+    }
+
+    /// The exchange is over, however it went.
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Self::CTX) {
+        if let Some(exchange) = ctx.take() {
+            finish::record(self, session, error, *exchange);
+        }
+    }
+
+    /// Failures are in the access log and the metrics, each once.
+    fn suppress_error_log(&self, _: &Session, _: &Self::CTX, _: &Error) -> bool {
+        true
+    }
+
+    fn suppress_proxy_warn_log(
+        &self,
+        _: &Session,
+        _: &Self::CTX,
+        _: &Error,
+        _: ProxyWarnLogContext,
+    ) -> bool {
+        true
+    }
+}
+
+fn begun(ctx: &mut Option<Box<Exchange>>) -> &mut Exchange {
+    ctx.as_deref_mut()
+        .expect("early_request_filter begins the exchange before any other hook")
+}

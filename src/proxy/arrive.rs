@@ -1,0 +1,200 @@
+//! A request arrives: it becomes an exchange, and is routed and judged.
+
+use super::exchange::{Attempts, Exchange};
+use super::{Gateway, trace_context};
+use crate::answer::Answer;
+use crate::exchange::{Connection, Facts, Request, host, request_id};
+use crate::policy::States;
+use crate::reply::{Rejection, Stop};
+use crate::route::Outcome;
+use http::Version;
+use http::header::HOST;
+use pingora::http::RequestHeader;
+use pingora::{Error, ErrorType, Result};
+use pingora_proxy::Session;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+/// Begins an exchange: pins the view, and gives the request its id and its trace.
+pub fn begin(gateway: &Gateway, session: &mut Session) -> Result<Exchange> {
+    let connection = Arc::clone(connection(session)?);
+    let in_flight = connection.begin();
+    let (started, time) = (Instant::now(), SystemTime::now());
+    let view = gateway.current.pin();
+    let body = connection.listener.timeouts.body;
+    let is_upgrade = session.is_upgrade_req();
+    // An upgraded connection may be silent for as long as its ends like.
+    session.set_read_timeout((!is_upgrade).then_some(body));
+    session.set_write_timeout(Some(body));
+
+    let head = session.req_header_mut();
+    let header = &view.snapshot.request_id_header;
+    let request_id = request_id::keep_or_make(head.headers.get(header), time);
+    head.insert_header(header.clone(), request_id.clone())?;
+    trace_context::keep_or_make(head)?;
+    Ok(Exchange {
+        facts: Facts {
+            started,
+            time,
+            request_id,
+            client: client(head, &connection),
+            connection,
+        },
+        view,
+        states: States::default(),
+        route: None,
+        deadline: None,
+        attempts: Attempts::default(),
+        rejection: None,
+        cause: None,
+        in_flight,
+    })
+}
+
+/// Finds the route and runs its policies; stops where one of them has the answer.
+pub async fn judge(session: &mut Session, exchange: &mut Exchange) -> Result<(), Stop> {
+    let head = session.req_header_mut();
+    let Exchange {
+        view,
+        facts,
+        states,
+        ..
+    } = exchange;
+    let snapshot = &view.snapshot;
+    well_formed(head)?;
+    let host = std::str::from_utf8(host(head)).unwrap_or_default();
+    let index = match snapshot.matcher.find(host, head.uri.path(), &head.method) {
+        Outcome::Found(index) => index,
+        Outcome::MethodNotAllowed(allow) => {
+            return Err(Rejection::MethodNotAllowed { allow }.into());
+        }
+        Outcome::NotFound => return Err(Rejection::NotFound.into()),
+    };
+    exchange.route = Some(index);
+    let route = &snapshot.routes[index];
+    let Answer::Service(backend) = &route.answer;
+    if let Some(limit) = backend.timeouts.request {
+        exchange.deadline = facts.started.checked_add(limit);
+        facts.connection.set_deadline(exchange.deadline);
+    }
+    route
+        .chain
+        .on_request(&mut Request { head, facts }, states)
+        .await
+}
+
+/// Refuses what Pingora's parser lets pass and no service should have to make sense of.
+fn well_formed(head: &RequestHeader) -> Result<(), Rejection> {
+    // RFC 9112 §3.2: a request of HTTP/1.1 without Host is answered with 400.
+    if head.version == Version::HTTP_11 && !head.headers.contains_key(HOST) {
+        return Err(Rejection::BadRequest(
+            "an HTTP/1.1 request needs a Host header",
+        ));
+    }
+    // RFC 3986 §2: a URI is made of ASCII; anything else is percent-encoded.
+    if !head.raw_path().is_ascii() {
+        return Err(Rejection::BadRequest(
+            "the target has characters that must be percent-encoded",
+        ));
+    }
+    Ok(())
+}
+
+/// The connection that a request came on; the door hangs it on every stream.
+fn connection(session: &Session) -> Result<&Arc<Connection>> {
+    let digest = session
+        .digest()
+        .and_then(|digest| digest.proxy_digest.as_ref());
+    let data = digest.and_then(|digest| digest.user_data.as_ref());
+    data.and_then(|data| data.downcast_ref()).ok_or_else(|| {
+        Error::explain(
+            ErrorType::InternalError,
+            "a stream that did not come through the door",
+        )
+    })
+}
+
+/// The client's address: of the addresses that the proxies in front passed on, the last that is
+/// not a trusted proxy itself. Those before it are hearsay.
+fn client(head: &RequestHeader, connection: &Connection) -> IpAddr {
+    let peer = connection.peer.ip().to_canonical();
+    if !connection.trusted {
+        return peer;
+    }
+    let lines = head.headers.get_all("x-forwarded-for").iter();
+    let lines: Vec<&str> = lines.filter_map(|line| line.to_str().ok()).collect();
+    let hops = lines.iter().rev().flat_map(|line| line.rsplit(','));
+    let mut client = peer;
+    for hop in hops {
+        let Some(hop) = address(hop.trim()) else {
+            break;
+        };
+        client = hop;
+        if !connection.listener.trusted_proxies.contains(client) {
+            break;
+        }
+    }
+    client
+}
+
+/// An address of `X-Forwarded-For`; some proxies add the port.
+fn address(text: &str) -> Option<IpAddr> {
+    let bare = text.trim_start_matches('[').trim_end_matches(']');
+    let address = bare.parse().or_else(|_| {
+        text.parse()
+            .map(|with_port: std::net::SocketAddr| with_port.ip())
+    });
+    address.ok().map(|address: IpAddr| address.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exchange::{Listener, Timeouts};
+    use crate::value::CidrSet;
+
+    fn client_of(peer: &str, trusted: &str, forwarded: &[&str]) -> String {
+        let trusted_proxies: CidrSet = [trusted.parse().unwrap()].into_iter().collect();
+        let timeouts = Timeouts::default();
+        let listener = Arc::new(Listener {
+            name: "test".into(),
+            trusted_proxies,
+            timeouts,
+        });
+        let peer = std::net::SocketAddr::new(peer.parse().unwrap(), 1);
+        let connection = Connection::new(listener, peer, false, Instant::now());
+        let mut head = RequestHeader::build("GET", b"/", None).unwrap();
+        for line in forwarded {
+            head.append_header("x-forwarded-for", *line).unwrap();
+        }
+        client(&head, &connection).to_string()
+    }
+
+    #[test]
+    fn a_stranger_is_who_it_connects_as() {
+        assert_eq!(
+            client_of("192.0.2.1", "10.0.0.0/8", &["198.51.100.7"]),
+            "192.0.2.1"
+        );
+    }
+
+    #[test]
+    fn the_last_address_that_is_not_a_trusted_proxy_is_the_client() {
+        let lines = ["203.0.113.9, 198.51.100.7", "10.0.0.2"];
+        assert_eq!(client_of("10.0.0.1", "10.0.0.0/8", &lines), "198.51.100.7");
+        assert_eq!(
+            client_of("10.0.0.1", "10.0.0.0/8", &["[2001:db8::1]:443"]),
+            "2001:db8::1"
+        );
+    }
+
+    #[test]
+    fn a_chain_that_cannot_be_read_ends_at_the_last_trusted_proxy() {
+        assert_eq!(
+            client_of("10.0.0.1", "10.0.0.0/8", &["198.51.100.7, unknown"]),
+            "10.0.0.1"
+        );
+        assert_eq!(client_of("10.0.0.1", "10.0.0.0/8", &[]), "10.0.0.1");
+    }
+}

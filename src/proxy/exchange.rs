@@ -1,0 +1,71 @@
+//! One request and its response, as the proxy's stages carry it.
+
+use crate::exchange::{Facts, InFlight};
+use crate::policy::States;
+use crate::reply::Rejection;
+use crate::snapshot::{Route, View};
+use pingora::protocols::l4::socket::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// One request and its response.
+pub struct Exchange {
+    /// The view that it began with, and by which all of it is served.
+    pub view: Arc<View>,
+    /// What is known of the request.
+    pub facts: Facts,
+    /// What the policies remember of it.
+    pub states: States,
+    /// The number of its route, once it is routed.
+    pub route: Option<usize>,
+    /// When it must be over.
+    pub deadline: Option<Instant>,
+    /// Its attempts at a service.
+    pub attempts: Attempts,
+    /// What a policy had to say when an answer could not be given there and then.
+    pub rejection: Option<Rejection>,
+    /// What went wrong, for the log alone.
+    pub cause: Option<String>,
+    /// Ends its time in flight when it is dropped.
+    pub in_flight: InFlight,
+}
+
+/// The attempts of one exchange.
+#[derive(Debug, Default)]
+pub struct Attempts {
+    /// How many there were.
+    pub count: u32,
+    /// When the present one began.
+    pub began: Option<Instant>,
+    /// How long all of them took until they failed or the service's head came.
+    pub waited: Duration,
+    /// When the service's head came.
+    pub answered: Option<Instant>,
+    /// The number of the present one's endpoint in its service, and where it was found.
+    pub endpoint: Option<(usize, SocketAddr)>,
+}
+
+impl Exchange {
+    /// Its route, once it is routed.
+    pub fn route(&self) -> Option<&Route> {
+        Some(&self.view.snapshot.routes[self.route?])
+    }
+
+    /// Whether its time is over.
+    pub fn is_late(&self) -> bool {
+        self.deadline
+            .is_some_and(|deadline| Instant::now() >= deadline)
+    }
+}
+
+impl Attempts {
+    /// The present attempt's waiting is over, as an answer has come or it failed; the duration of
+    /// the wait, the first time.
+    pub fn settle(&mut self) -> Option<(Instant, Duration)> {
+        let began = self.began.take()?;
+        let now = Instant::now();
+        let waited = now - began;
+        self.waited += waited;
+        Some((now, waited))
+    }
+}

@@ -1,0 +1,74 @@
+//! An exchange fails: what the client may know of it.
+
+use super::attempt::backend;
+use super::exchange::Exchange;
+use super::respond;
+use crate::reply::Rejection;
+use crate::telemetry::metrics::UpstreamError;
+use crate::upstream::classify;
+use pingora::{Error, ErrorSource, ErrorType};
+use pingora_proxy::{FailToProxy, Session};
+use std::sync::Arc;
+
+/// Tells the client, unless its answer has begun or it has left.
+pub async fn tell(
+    session: &mut Session,
+    error: &Error,
+    exchange: Option<&mut Exchange>,
+) -> FailToProxy {
+    const NOT_TOLD: FailToProxy = FailToProxy {
+        error_code: 0,
+        can_reuse_downstream: false,
+    };
+    let Some(exchange) = exchange else {
+        // Only the door could have done this wrong, and then there is not even a listener.
+        tracing::error!(%error, "an exchange could not begin");
+        return NOT_TOLD;
+    };
+    let begun = session.response_written();
+    if begun.is_some_and(|head| !head.status.is_informational()) {
+        return NOT_TOLD;
+    }
+    let Some(rejection) = rejection(error, exchange) else {
+        return NOT_TOLD;
+    };
+    // Pingora closes the connection after an error; the client is told, so that it does not send
+    // its next request into the void.
+    session.set_keepalive(None);
+    match respond::reject(session, exchange, &rejection).await {
+        Ok(()) => FailToProxy {
+            error_code: rejection.status().as_u16(),
+            can_reuse_downstream: false,
+        },
+        Err(_) => NOT_TOLD,
+    }
+}
+
+/// What an error means to the client; nothing when it was the client who left.
+fn rejection(error: &Error, exchange: &mut Exchange) -> Option<Rejection> {
+    if let Some(rejection) = exchange.rejection.take() {
+        return Some(rejection);
+    }
+    if exchange.is_late() {
+        let backend = backend(&exchange.view.snapshot.routes, exchange);
+        exchange
+            .view
+            .service(backend.index)
+            .metrics
+            .failed(UpstreamError::Deadline);
+        let service = Arc::clone(&backend.service.name);
+        return Some(Rejection::GatewayTimeout { service });
+    }
+    match (error.esource(), error.etype()) {
+        (ErrorSource::Upstream, _) => {
+            let backend = backend(&exchange.view.snapshot.routes, exchange);
+            Some(classify(error).rejection(Arc::clone(&backend.service.name)))
+        }
+        (ErrorSource::Downstream, ErrorType::InvalidHTTPHeader) => Some(Rejection::BadRequest(
+            "the request's header fields contradict each other",
+        )),
+        (ErrorSource::Downstream, ErrorType::ReadTimedout) => Some(Rejection::RequestTimeout),
+        (ErrorSource::Downstream, _) => None,
+        _ => Some(Rejection::Internal),
+    }
+}

@@ -1,0 +1,94 @@
+//! An exchange is over: what is counted and written down of it.
+
+use super::exchange::Exchange;
+use super::{Gateway, trace_context};
+use crate::answer::Answer;
+use crate::exchange::host;
+use crate::telemetry::access_log::Entry;
+use crate::telemetry::metrics::Finished;
+use http::Version;
+use pingora::Error;
+use pingora_proxy::Session;
+use std::borrow::Cow;
+use std::fmt::Display;
+use std::time::Instant;
+
+/// The status of an exchange whose client left before its answer; nginx's, which log readers know.
+const CLIENT_CLOSED_REQUEST: u16 = 499;
+
+/// Counts an exchange and writes its line.
+pub fn record(gateway: &Gateway, session: &Session, error: Option<&Error>, exchange: Exchange) {
+    let now = Instant::now();
+    let Exchange {
+        view,
+        facts,
+        route,
+        attempts,
+        cause,
+        in_flight,
+        ..
+    } = exchange;
+    let head = session.req_header();
+    let written = session.response_written();
+    let status = written.map_or(CLIENT_CLOSED_REQUEST, |head| head.status.as_u16());
+    let duration = now - facts.started;
+    let answered = attempts.answered.unwrap_or(now);
+    let finished = Finished {
+        method: &head.method,
+        status,
+        duration,
+        overhead: (answered - facts.started).saturating_sub(attempts.waited),
+        bytes_in: session.body_bytes_read() as u64,
+        bytes_out: session.body_bytes_sent() as u64,
+    };
+    view.route(route).finished(&finished);
+
+    let cause = match (cause, error) {
+        (Some(cause), _) => Some(Cow::Owned(cause)),
+        (None, Some(_)) if facts.connection.timed_out() => {
+            Some(Cow::Borrowed("the request's time is over"))
+        }
+        (None, error) => error.map(|error| Cow::Owned(error.to_string())),
+    };
+    let route = route.map(|index| &view.snapshot.routes[index]);
+    let service = route.map(|route| {
+        let Answer::Service(backend) = &route.answer;
+        &*backend.service.name
+    });
+    gateway.access_log.write(&Entry {
+        time: facts.time,
+        request_id: facts.request_id(),
+        client: facts.client,
+        listener: &facts.connection.listener.name,
+        method: head.method.as_str(),
+        scheme: facts.connection.scheme(),
+        host: host(head),
+        path: head.uri.path().as_bytes(),
+        query: head.uri.query().map(str::as_bytes),
+        protocol: protocol(head.version),
+        route: route.map(|route| &*route.name),
+        service: service.filter(|_| attempts.count > 0),
+        endpoint: attempts
+            .endpoint
+            .as_ref()
+            .map(|(_, address)| address as &dyn Display),
+        status,
+        duration,
+        upstream: (attempts.count > 0).then_some(attempts.waited),
+        bytes_in: finished.bytes_in,
+        bytes_out: finished.bytes_out,
+        attempts: attempts.count,
+        trace_id: trace_context::trace_id(head),
+        error: cause.as_deref(),
+        headers: &head.headers,
+    });
+    drop(in_flight);
+}
+
+fn protocol(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_2 => "HTTP/2",
+        _ => "HTTP/1.1",
+    }
+}

@@ -1,0 +1,267 @@
+//! The one place where an error becomes a response.
+//!
+//! A [`Rejection`] lists what HTTP has to say, not which policy says it, so that a new policy
+//! adds none. Every one becomes a problem document (RFC 9457); what is inside, addresses and
+//! causes, goes to the log.
+
+use bytes::Bytes;
+use http::StatusCode;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use serde::Serialize;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Why an exchange goes no further.
+#[derive(Debug)]
+pub enum Stop {
+    /// A policy has the answer.
+    Reply(Reply),
+    /// The request is refused, or could not be served.
+    Reject(Rejection),
+}
+
+impl From<Rejection> for Stop {
+    fn from(rejection: Rejection) -> Self {
+        Stop::Reject(rejection)
+    }
+}
+
+/// An answer that the gateway gives by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its header fields; `Content-Length` is added when it is written.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Its body.
+    pub body: Bytes,
+}
+
+/// Why the gateway refuses a request, or has no answer for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rejection {
+    /// 400: the request means nothing definite.
+    BadRequest(&'static str),
+    /// 403: the client may not have this. The reason is in the log alone.
+    Forbidden,
+    /// 404: no route matches.
+    NotFound,
+    /// 405: a route matches but for the method; `Allow` names those that would fit.
+    MethodNotAllowed {
+        /// The value of `Allow`.
+        allow: HeaderValue,
+    },
+    /// 413: the body is larger than the route takes.
+    ContentTooLarge {
+        /// The limit, in bytes.
+        limit: u64,
+    },
+    /// 431: the head is larger than the route takes.
+    HeadersTooLarge {
+        /// The limit, in bytes.
+        limit: u64,
+    },
+    /// 408: the client did not send its body in time.
+    RequestTimeout,
+    /// 500: the gateway is at fault.
+    Internal,
+    /// 502: the service cannot be reached, or its answer means nothing.
+    BadGateway {
+        /// The service's name.
+        service: Arc<str>,
+    },
+    /// 503: the service has no endpoint at present.
+    Unavailable {
+        /// The service's name.
+        service: Arc<str>,
+        /// When it may be worth to ask again.
+        retry_after: Duration,
+    },
+    /// 504: the service did not answer in time.
+    GatewayTimeout {
+        /// The service's name.
+        service: Arc<str>,
+    },
+}
+
+/// What a problem document says of the request that it answers.
+#[derive(Debug, Clone, Copy)]
+pub struct About<'a> {
+    /// The request's id.
+    pub request_id: &'a str,
+    /// Its method.
+    pub method: &'a str,
+    /// Its path, without the query.
+    pub path: &'a str,
+}
+
+/// A problem document (RFC 9457 §3), with the members that this gateway adds (§3.2).
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Problem<'a> {
+    /// `about:blank`: the status says it all (RFC 9457 §4.2.1).
+    r#type: &'static str,
+    title: &'a str,
+    status: u16,
+    detail: String,
+    request_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<u64>,
+}
+
+impl Rejection {
+    /// The status that says it.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Rejection::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Rejection::Forbidden => StatusCode::FORBIDDEN,
+            Rejection::NotFound => StatusCode::NOT_FOUND,
+            Rejection::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            Rejection::ContentTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Rejection::HeadersTooLarge { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Rejection::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+            Rejection::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Rejection::BadGateway { .. } => StatusCode::BAD_GATEWAY,
+            Rejection::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Rejection::GatewayTimeout { .. } => StatusCode::GATEWAY_TIMEOUT,
+        }
+    }
+
+    fn detail(&self, about: &About<'_>) -> String {
+        match self {
+            Rejection::BadRequest(why) => (*why).to_owned(),
+            Rejection::Forbidden => "this request is not permitted".to_owned(),
+            Rejection::NotFound => format!("no route matches {} {}", about.method, about.path),
+            Rejection::MethodNotAllowed { .. } => {
+                format!("{} is not allowed for {}", about.method, about.path)
+            }
+            Rejection::ContentTooLarge { limit } => {
+                format!("the body is larger than {limit} bytes")
+            }
+            Rejection::HeadersTooLarge { limit } => {
+                format!("the request head is larger than {limit} bytes")
+            }
+            Rejection::RequestTimeout => "the request body did not come in time".to_owned(),
+            Rejection::Internal => "the gateway could not handle this request".to_owned(),
+            Rejection::BadGateway { service } => {
+                format!("service {service} cannot be reached or gave no valid answer")
+            }
+            Rejection::Unavailable { service, .. } => {
+                format!("service {service} has no endpoint at present")
+            }
+            Rejection::GatewayTimeout { service } => {
+                format!("service {service} did not answer in time")
+            }
+        }
+    }
+
+    fn service(&self) -> Option<&str> {
+        match self {
+            Rejection::BadGateway { service }
+            | Rejection::Unavailable { service, .. }
+            | Rejection::GatewayTimeout { service } => Some(service),
+            _ => None,
+        }
+    }
+
+    fn retry_after(&self) -> Option<u64> {
+        match self {
+            Rejection::Unavailable { retry_after, .. } => Some(retry_after.as_secs().max(1)),
+            _ => None,
+        }
+    }
+
+    /// The answer that tells the client.
+    pub fn reply(&self, about: &About<'_>) -> Reply {
+        let status = self.status();
+        let problem = Problem {
+            r#type: "about:blank",
+            title: status.canonical_reason().unwrap_or("Error"),
+            status: status.as_u16(),
+            detail: self.detail(about),
+            request_id: about.request_id,
+            path: matches!(
+                self,
+                Rejection::NotFound | Rejection::MethodNotAllowed { .. }
+            )
+            .then_some(about.path),
+            service: self.service(),
+            retry_after: self.retry_after(),
+        };
+        let mut headers = vec![
+            (
+                CONTENT_TYPE,
+                HeaderValue::from_static("application/problem+json"),
+            ),
+            // A refusal says what holds now, for this client; no cache may repeat it.
+            (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        ];
+        if let Rejection::MethodNotAllowed { allow } = self {
+            headers.push((ALLOW, allow.clone()));
+        }
+        if let Some(seconds) = problem.retry_after {
+            headers.push((RETRY_AFTER, HeaderValue::from(seconds)));
+        }
+        let body = serde_json::to_vec(&problem).expect("strings and numbers serialise");
+        Reply {
+            status,
+            headers,
+            body: body.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ABOUT: About<'static> = About {
+        request_id: "id-1",
+        method: "GET",
+        path: "/a\"b",
+    };
+
+    fn body(rejection: &Rejection) -> serde_json::Value {
+        serde_json::from_slice(&rejection.reply(&ABOUT).body).unwrap()
+    }
+
+    #[test]
+    fn a_problem_names_the_request_and_the_path() {
+        let problem = body(&Rejection::NotFound);
+        assert_eq!(problem["status"], 404);
+        assert_eq!(problem["title"], "Not Found");
+        assert_eq!(problem["requestId"], "id-1");
+        assert_eq!(problem["path"], "/a\"b");
+    }
+
+    #[test]
+    fn a_method_that_does_not_fit_is_told_which_would() {
+        let allow = HeaderValue::from_static("GET, POST");
+        let reply = Rejection::MethodNotAllowed {
+            allow: allow.clone(),
+        }
+        .reply(&ABOUT);
+        assert_eq!(reply.status, 405);
+        assert!(reply.headers.contains(&(ALLOW, allow)));
+    }
+
+    #[test]
+    fn a_service_without_endpoints_says_when_to_come_back() {
+        let service = Arc::from("users");
+        let rejection = Rejection::Unavailable {
+            service,
+            retry_after: Duration::from_secs(5),
+        };
+        let problem = body(&rejection);
+        assert_eq!(
+            (problem["service"].as_str(), problem["retryAfter"].as_u64()),
+            (Some("users"), Some(5))
+        );
+        let reply = rejection.reply(&ABOUT);
+        assert!(reply.headers.contains(&(RETRY_AFTER, HeaderValue::from(5))));
+    }
+}

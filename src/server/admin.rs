@@ -1,0 +1,168 @@
+//! The admin listener: health for probes, metrics for Prometheus.
+
+use super::Error;
+use crate::snapshot::Admin;
+use crate::telemetry::exposition::{CONTENT_TYPE, render};
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::process::Process;
+use crate::version;
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::{self, HeaderMap};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use serde_json::json;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+/// Whether the process can serve.
+#[derive(Debug)]
+pub struct Health {
+    generation: u64,
+    ready: AtomicBool,
+}
+
+impl Health {
+    /// A process that cannot serve yet.
+    pub fn new(generation: u64) -> Self {
+        Health {
+            generation,
+            ready: AtomicBool::new(false),
+        }
+    }
+
+    /// Says whether it can.
+    pub fn set_ready(&self, ready: bool) {
+        self.ready.store(ready, Relaxed);
+    }
+
+    fn is_ready(&self) -> bool {
+        self.ready.load(Relaxed)
+    }
+}
+
+/// What the handlers answer from.
+struct Admitted {
+    metrics: Vec<Arc<Metrics>>,
+    process: Process,
+    health: Arc<Health>,
+    token: Option<String>,
+}
+
+/// Binds the admin listener.
+pub fn bind(config: &Admin) -> Result<TcpListener, Error> {
+    let address = config.address;
+    let bound = TcpListener::bind(address).and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    });
+    bound.map_err(|source| Error::Bind {
+        what: "the admin listener".to_owned(),
+        address,
+        source,
+    })
+}
+
+/// What the admin listener answers.
+pub fn router(
+    config: &Admin,
+    metrics: Vec<Arc<Metrics>>,
+    process: Process,
+    health: Arc<Health>,
+) -> Router {
+    let token = config.token.clone();
+    Router::new()
+        .route("/health", get(report))
+        .route("/livez", get(|| async { "ok\n" }))
+        .route("/readyz", get(readiness))
+        .route("/metrics", get(exposition))
+        .with_state(Arc::new(Admitted {
+            metrics,
+            process,
+            health,
+            token,
+        }))
+}
+
+/// Serves the admin listener for as long as the process runs.
+pub async fn serve(listener: TcpListener, router: Router) {
+    let served = match tokio::net::TcpListener::from_std(listener) {
+        Ok(listener) => axum::serve(listener, router).await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = served {
+        tracing::error!(%error, "the admin listener has ended");
+    }
+}
+
+async fn report(State(admitted): State<Arc<Admitted>>) -> Response {
+    let ready = admitted.health.is_ready();
+    let report = json!({
+        "status": if ready { "ok" } else { "unavailable" },
+        "version": version::PACKAGE,
+        "commit": version::COMMIT,
+        "generation": format!("{:016x}", admitted.health.generation),
+    });
+    let json = [(header::CONTENT_TYPE, "application/json")];
+    (status(ready), json, report.to_string()).into_response()
+}
+
+async fn readiness(State(admitted): State<Arc<Admitted>>) -> Response {
+    let ready = admitted.health.is_ready();
+    (status(ready), if ready { "ready\n" } else { "not ready\n" }).into_response()
+}
+
+async fn exposition(State(admitted): State<Arc<Admitted>>, headers: HeaderMap) -> Response {
+    if !admitted.lets_in(&headers) {
+        let challenge = [(header::WWW_AUTHENTICATE, "Bearer realm=\"admin\"")];
+        return (StatusCode::UNAUTHORIZED, challenge).into_response();
+    }
+    let workers = admitted.metrics.iter().map(|metrics| metrics.registry());
+    let text = render(workers.chain([admitted.process.registry()]));
+    ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response()
+}
+
+fn status(ready: bool) -> StatusCode {
+    if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    }
+}
+
+impl Admitted {
+    /// Whether a caller has the token, if one is asked for.
+    fn lets_in(&self, headers: &HeaderMap) -> bool {
+        let Some(token) = &self.token else {
+            return true;
+        };
+        let given = headers
+            .get(header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok());
+        let given = given.and_then(|value| value.split_once(' '));
+        given.is_some_and(|(scheme, given)| {
+            scheme.eq_ignore_ascii_case("bearer") && same(given.as_bytes(), token.as_bytes())
+        })
+    }
+}
+
+/// Compares in a time that tells nothing of where two texts differ.
+fn same(given: &[u8], token: &[u8]) -> bool {
+    let pairs = given.iter().zip(token);
+    given.len() == token.len() && pairs.fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_whole_token_is_the_same() {
+        assert!(same(b"secret", b"secret"));
+        assert!(!same(b"secre", b"secret"));
+        assert!(!same(b"secreT", b"secret"));
+        assert!(!same(b"", b"secret"));
+    }
+}

@@ -1,0 +1,174 @@
+//! The main thread: it begins the serving, watches over it, and ends it.
+
+use super::admin::{self, Health};
+use super::worker::{self, Worker};
+use super::{End, Error, door};
+use crate::snapshot::{Compiled, Process, Snapshot, View};
+use crate::telemetry::access_log::AccessLog;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::process::Process as Figures;
+use crate::upstream::keep_resolved;
+use crate::version;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+/// How long the start waits for name servers; a name that is later has no address until then.
+const FIRST_ANSWERS: Duration = Duration::from_secs(2);
+
+/// Serves a compiled document until the process is told to end.
+pub async fn run(compiled: Compiled) -> Result<End, Error> {
+    let Compiled { snapshot, process } = compiled;
+    let mut signals = Signals::new().map_err(Error::Thread)?;
+    let figures = Figures::new(version::PACKAGE, version::COMMIT);
+    let access_log = AccessLog::open(process.access_log.clone(), figures.access_log_dropped())
+        .map_err(Error::AccessLog)?;
+    let admin = process.admin.as_ref().map(admin::bind).transpose()?;
+    let snapshot = Arc::new(snapshot);
+    resolve(&snapshot).await;
+
+    let (shutdown, is_shutdown) = watch::channel(false);
+    let mut workers = start(&process, &snapshot, &access_log, is_shutdown)?;
+    let health = Arc::new(Health::new(snapshot.generation));
+    if let (Some(listener), Some(config)) = (admin, &process.admin) {
+        let metrics = workers.iter().map(Worker::metrics).collect();
+        let router = admin::router(config, metrics, figures, Arc::clone(&health));
+        tokio::spawn(admin::serve(listener, router));
+    }
+    for worker in &mut workers {
+        worker.ready().await?;
+    }
+    health.set_ready(true);
+    announce(&process, workers.len());
+
+    let end = loop {
+        match signals.next().await {
+            Asked::Reopen => access_log.reopen(),
+            Asked::Interrupt => break End::Interrupted,
+            Asked::Terminate => {
+                health.set_ready(false);
+                tracing::info!(grace = ?process.grace, "draining");
+                shutdown.send_replace(true);
+                break drain(&mut workers, &mut signals, process.grace).await;
+            }
+        }
+    };
+    tracing::info!(?end, "stopped");
+    access_log.close();
+    Ok(end)
+}
+
+/// Asks for the names of all services at once, and lets the slow ones come in later.
+async fn resolve(snapshot: &Snapshot) {
+    let answers: Vec<_> = snapshot
+        .services
+        .iter()
+        .map(|service| {
+            let service = Arc::clone(service);
+            tokio::spawn(async move { keep_resolved(&service).await })
+        })
+        .collect();
+    let all = async {
+        for answer in answers {
+            drop(answer.await);
+        }
+    };
+    drop(timeout(FIRST_ANSWERS, all).await);
+}
+
+/// Binds every socket before the first connection is taken, since a process that cannot have all
+/// of its addresses serves nobody; then starts the threads.
+fn start(
+    process: &Process,
+    snapshot: &Arc<Snapshot>,
+    access_log: &AccessLog,
+    shutdown: watch::Receiver<bool>,
+) -> Result<Vec<Worker>, Error> {
+    let cores = || thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let count = process.threads.unwrap_or_else(cores);
+    let doors = door::bind(&process.doors, count)?;
+    let plan = |(number, doors)| {
+        let metrics = Arc::new(Metrics::new());
+        worker::Plan {
+            number,
+            core: process.affinity.iter().cycle().nth(number).copied(),
+            doors,
+            view: View::new(Arc::clone(snapshot), &metrics),
+            metrics,
+            access_log: access_log.lines(),
+            shutdown: shutdown.clone(),
+        }
+    };
+    doors
+        .into_iter()
+        .enumerate()
+        .map(plan)
+        .map(Worker::start)
+        .collect()
+}
+
+fn announce(process: &Process, threads: usize) {
+    for door in &process.doors {
+        let (name, address) = (&*door.listener.name, door.address);
+        tracing::info!(name, %address, tls = door.tls.is_some(), "listening");
+    }
+    tracing::info!(threads, "ready");
+}
+
+/// Lets what is in flight come to its end: until all has, or the time is over, or a second signal
+/// says that it must not take that long.
+async fn drain(workers: &mut [Worker], signals: &mut Signals, grace: Duration) -> End {
+    let ended = async {
+        for worker in workers {
+            worker.ended().await;
+        }
+    };
+    tokio::select! {
+        () = ended => End::Drained,
+        () = tokio::time::sleep(grace) => {
+            tracing::warn!("the grace time is over, what is still in flight is cut");
+            End::Drained
+        }
+        () = signals.second() => End::Interrupted,
+    }
+}
+
+/// What the operator asks the process for.
+enum Asked {
+    Terminate,
+    Interrupt,
+    Reopen,
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    reopen: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            reopen: signal(SignalKind::user_defined1())?,
+        })
+    }
+
+    async fn next(&mut self) -> Asked {
+        tokio::select! {
+            _ = self.terminate.recv() => Asked::Terminate,
+            _ = self.interrupt.recv() => Asked::Interrupt,
+            _ = self.reopen.recv() => Asked::Reopen,
+        }
+    }
+
+    /// Waits for a signal that ends the process, when one of them has come before.
+    async fn second(&mut self) {
+        while let Asked::Reopen = self.next().await {}
+    }
+}

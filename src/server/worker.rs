@@ -1,0 +1,169 @@
+//! One serving thread: its runtime, its gateway, its sockets.
+
+use super::Error;
+use super::door::{self, OpenDoor};
+use crate::proxy::Gateway;
+use crate::snapshot::{Current, View};
+use crate::telemetry::access_log::Lines;
+use crate::telemetry::metrics::Metrics;
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::unistd::Pid;
+use pingora::apps::{HttpServerOptions, ServerApp};
+use pingora::protocols::http::v2::server::default_h2_options;
+use pingora::server::configuration::ServerConf;
+use pingora_proxy::HttpProxy;
+use std::sync::Arc;
+use std::thread;
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// The most idle connections that a worker keeps to all services together.
+const IDLE_TO_SERVICES: usize = 1024;
+
+/// What a worker needs to begin.
+pub struct Plan {
+    /// Its number.
+    pub number: usize,
+    /// The core that it is pinned to.
+    pub core: Option<usize>,
+    /// Its sockets.
+    pub doors: Vec<OpenDoor>,
+    /// What it serves by.
+    pub view: View,
+    /// What it counts.
+    pub metrics: Arc<Metrics>,
+    /// Where it writes its access log.
+    pub access_log: Lines,
+    /// Becomes true when no new requests are taken any more.
+    pub shutdown: watch::Receiver<bool>,
+}
+
+/// A serving thread, as the main thread sees it.
+pub struct Worker {
+    metrics: Arc<Metrics>,
+    ready: Option<oneshot::Receiver<Result<(), Error>>>,
+    ended: oneshot::Receiver<()>,
+}
+
+impl Worker {
+    /// Starts the thread.
+    pub fn start(plan: Plan) -> Result<Worker, Error> {
+        let metrics = Arc::clone(&plan.metrics);
+        let (is_ready, ready) = oneshot::channel();
+        let (has_ended, ended) = oneshot::channel();
+        thread::Builder::new()
+            .name(format!("worker-{}", plan.number))
+            .spawn(move || {
+                serve(plan, is_ready);
+                drop(has_ended);
+            })
+            .map_err(Error::Thread)?;
+        Ok(Worker {
+            metrics,
+            ready: Some(ready),
+            ended,
+        })
+    }
+
+    /// What it counts.
+    pub fn metrics(&self) -> Arc<Metrics> {
+        Arc::clone(&self.metrics)
+    }
+
+    /// Waits until it accepts connections, or says why it does not.
+    pub async fn ready(&mut self) -> Result<(), Error> {
+        match self.ready.take() {
+            None => Ok(()),
+            Some(ready) => ready.await.unwrap_or_else(|_| {
+                Err(Error::Thread(std::io::Error::other(
+                    "a worker ended before it was ready",
+                )))
+            }),
+        }
+    }
+
+    /// Waits until nothing of its is in flight any more.
+    pub async fn ended(&mut self) {
+        // The thread sends nothing: the channel closes when it ends, even by a panic.
+        drop((&mut self.ended).await);
+    }
+}
+
+fn serve(plan: Plan, ready: oneshot::Sender<Result<(), Error>>) {
+    // A receiver that is gone is a main thread that is ending.
+    let began = plan.core.map_or(Ok(()), pin).and_then(|()| {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_all().build().map_err(Error::Thread)
+    });
+    match began {
+        Ok(runtime) => runtime.block_on(serve_until_drained(plan, ready)),
+        Err(error) => drop(ready.send(Err(error))),
+    }
+}
+
+fn pin(core: usize) -> Result<(), Error> {
+    let mut cores = CpuSet::new();
+    cores
+        .set(core)
+        .and_then(|()| sched_setaffinity(Pid::from_raw(0), &cores))
+        .map_err(|error| Error::Affinity {
+            core,
+            source: error.into(),
+        })
+}
+
+async fn serve_until_drained(plan: Plan, ready: oneshot::Sender<Result<(), Error>>) {
+    let Plan {
+        doors,
+        view,
+        metrics,
+        access_log,
+        mut shutdown,
+        ..
+    } = plan;
+    let gateway = Gateway {
+        current: Current::new(view),
+        access_log: access_log.clone(),
+    };
+    let proxy = Arc::new(proxy(gateway));
+    // Each request looks at this flag; one of its own spares the worker the others' cache line.
+    let (set_draining, draining) = watch::channel(false);
+    // Each connection holds a sender, so that the channel closes with the last of them.
+    let (open, mut all_closed) = mpsc::channel::<()>(1);
+    for door in doors {
+        let metrics = Arc::new(metrics.listener(&door.name()));
+        let house = door::House {
+            proxy: Arc::clone(&proxy),
+            draining: draining.clone(),
+            open: open.clone(),
+            metrics,
+        };
+        if let Err(error) = door.accept_in(house) {
+            drop(ready.send(Err(Error::Thread(error))));
+            return;
+        }
+    }
+    drop(ready.send(Ok(())));
+    drop(open);
+    // A sender that is gone means the same as its word.
+    drop(shutdown.wait_for(|&shutdown| shutdown).await);
+    set_draining.send_replace(true);
+    proxy.cleanup().await;
+    while all_closed.recv().await.is_some() {}
+    access_log.flush();
+}
+
+fn proxy(gateway: Gateway) -> HttpProxy<Gateway> {
+    let conf = ServerConf {
+        threads: 1,
+        upstream_keepalive_pool_size: IDLE_TO_SERVICES,
+        ..ServerConf::default()
+    };
+    let mut proxy = HttpProxy::new(gateway, Arc::new(conf));
+    let mut options = HttpServerOptions::default();
+    // Asks each plain connection for its preface; the answer is the listener's (`preface.rs`).
+    options.h2c = true;
+    proxy.server_options = Some(options);
+    proxy.h2_options = Some(default_h2_options());
+    proxy.handle_init_modules();
+    proxy
+}

@@ -1,0 +1,104 @@
+//! A document, compiled: what every request of one generation is served by.
+//!
+//! A snapshot is compiled whole and never changes. Each worker looks at it through a [`View`] of
+//! its own, which adds what only that worker counts; a request pins the view that it began with,
+//! so that it never sees two configurations, and the count of pins stays on its own core.
+
+mod compile;
+mod listener;
+mod view;
+
+pub use listener::Door;
+pub use view::{Current, ServiceView, View};
+
+use crate::answer::Answer;
+use crate::config::{Document, Mistake, Source};
+use crate::policy::Chain;
+use crate::route::Matcher;
+use crate::telemetry::access_log::Options;
+use crate::upstream::Service;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A compiled configuration.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// A hash of the document: the same text is the same generation.
+    pub generation: u64,
+    /// Which route a request takes.
+    pub matcher: Matcher,
+    /// The routes, in the order of the document.
+    pub routes: Vec<Route>,
+    /// The services, in the order of the document.
+    pub services: Vec<Arc<Service>>,
+    /// The header that carries the request id.
+    pub request_id_header: http::HeaderName,
+}
+
+/// A compiled route.
+#[derive(Debug)]
+pub struct Route {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its policies.
+    pub chain: Chain,
+    /// What answers it.
+    pub answer: Answer,
+}
+
+/// What of a document is not served by but run: it is bound to the process.
+#[derive(Debug)]
+pub struct Process {
+    /// How many threads serve; as many as there are cores where none is said.
+    pub threads: Option<usize>,
+    /// The cores that they are pinned to, in turn.
+    pub affinity: Vec<usize>,
+    /// Where clients connect.
+    pub doors: Vec<Door>,
+    /// Where operators connect.
+    pub admin: Option<Admin>,
+    /// How the access log is written.
+    pub access_log: Options,
+    /// How long requests may go on after SIGTERM.
+    pub grace: Duration,
+}
+
+/// Where operators connect.
+#[derive(Debug)]
+pub struct Admin {
+    /// The address.
+    pub address: SocketAddr,
+    /// The bearer token that is asked for.
+    pub token: Option<String>,
+}
+
+/// A whole compiled document.
+#[derive(Debug)]
+pub struct Compiled {
+    /// What requests are served by.
+    pub snapshot: Snapshot,
+    /// What the process is.
+    pub process: Process,
+}
+
+/// Reads, parses and compiles a document, as serving it would.
+pub fn load(path: &Path) -> Result<Compiled, Mistake> {
+    let source = Source::read(path)?;
+    compile(&source)
+}
+
+/// Parses and compiles a document.
+pub fn compile(source: &Source) -> Result<Compiled, Mistake> {
+    let document: Document = source.parse()?;
+    compile::compile(&document, generation(source.text()), source.folder())
+        .map_err(|invalid| source.locate(&invalid))
+}
+
+fn generation(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
+}

@@ -1,0 +1,32 @@
+//! The words that the configuration may use, each parsed once: a duration, a size, a network,
+//! a name, a template. What serde hands to the rest of the gateway already means something,
+//! and a word that means nothing stops the start with the line where it stands.
+//!
+//! Every word reads from text through `FromStr`, so that a command line can use the same words,
+//! and `Deserialize` does no more than call it: serde adds the place to the error.
+
+mod amount;
+mod bytes;
+mod cidr;
+mod duration;
+mod invalid;
+mod name;
+mod name_map;
+mod nearest;
+mod one_or_many;
+mod template;
+mod text;
+mod token;
+
+pub use bytes::ByteSize;
+pub use cidr::{Cidr, CidrSet};
+pub use duration::Duration;
+pub use invalid::{Invalid, Step};
+pub use name::Name;
+pub use name_map::NameMap;
+pub use one_or_many::OneOrMany;
+pub use template::{Reference, Source, Template};
+pub use token::{HeaderName, Method};
+
+pub(crate) use nearest::nearest;
+pub(crate) use text::{deserialize_quantity, deserialize_text};

@@ -1,0 +1,228 @@
+//! Text with references to the request in it, such as `user-$(header.x-user ?? "none")`. Every
+//! reference is understood when the configuration is loaded, so that a request only copies bytes.
+//!
+//! Grammar: text stands for itself; `$(a ?? b ?? "text")` takes the first alternative that is
+//! there; `$$(` is a literal `$(`. In the quoted text `\"` and `\\` are escapes. `env:NAME` is
+//! resolved at load and is plain text from then on.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+use serde::{Deserialize, Deserializer};
+
+use super::{Invalid, deserialize_text};
+
+mod parse;
+mod reference;
+
+pub use reference::Reference;
+
+/// A parsed template.
+///
+/// Displays and debugs as the text that was typed: what an environment variable held may be a
+/// secret and is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Template {
+    text: String,
+    parts: Vec<Part>,
+}
+
+/// A piece of a template. Neighbouring literals are one.
+#[derive(Clone, PartialEq, Eq)]
+enum Part {
+    Literal(String),
+    Choice(Choice),
+}
+
+/// Alternatives, tried in order.
+#[derive(Clone, PartialEq, Eq)]
+struct Choice {
+    references: Vec<Reference>,
+    otherwise: Option<String>,
+}
+
+/// What references are looked up in: usually one request.
+pub trait Source {
+    /// Returns what the reference stands for, or `None` when the request has no such thing. An
+    /// empty value is a value.
+    fn value(&self, reference: &Reference) -> Option<Cow<'_, [u8]>>;
+}
+
+/// What must be encoded in a path segment: all but pchar (RFC 3986 §3.3).
+const SEGMENT: &AsciiSet = &COMPONENT
+    .remove(b'!')
+    .remove(b'$')
+    .remove(b'&')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')')
+    .remove(b'*')
+    .remove(b'+')
+    .remove(b',')
+    .remove(b';')
+    .remove(b'=')
+    .remove(b':')
+    .remove(b'@');
+
+/// What must be encoded behind a `?`: all but unreserved, since a query reads `&`, `=` and `+`.
+const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+impl Template {
+    /// Parses a template; `env` looks up environment variables.
+    ///
+    /// # Errors
+    ///
+    /// Says what is wrong with a malformed template, an unknown reference, or a variable that is
+    /// not set and has no alternative.
+    pub fn parse(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Template, String> {
+        let parts = parse::parts(text, env).map_err(|invalid| invalid.to_string())?;
+        Ok(Template {
+            text: text.to_owned(),
+            parts,
+        })
+    }
+
+    /// Returns the whole text when it is the same for every request.
+    pub fn as_literal(&self) -> Option<&str> {
+        match self.parts.as_slice() {
+            [] => Some(""),
+            [Part::Literal(text)] => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Walks the references that rendering may ask for.
+    pub fn references(&self) -> impl Iterator<Item = &Reference> {
+        self.parts.iter().flat_map(|part| match part {
+            Part::Literal(_) => [].iter(),
+            Part::Choice(choice) => choice.references.iter(),
+        })
+    }
+
+    /// Appends the rendered text to `out`. Returns false, and leaves `out` as it was, when a
+    /// value was missing.
+    ///
+    /// Values come through as they are: whoever puts the result into a header checks it for
+    /// control characters.
+    #[must_use]
+    pub fn render(&self, source: &impl Source, out: &mut Vec<u8>) -> bool {
+        let start = out.len();
+        for part in &self.parts {
+            match part.resolve(source) {
+                Some(Resolved::Literal(text)) => out.extend_from_slice(text.as_bytes()),
+                Some(Resolved::Value(value)) => out.extend_from_slice(&value),
+                None => {
+                    out.truncate(start);
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    /// Appends the rendered path to `out`, like `render`, with every referenced value
+    /// percent-encoded so that it stays within its segment or query parameter. What the operator
+    /// wrote is kept, variables of the environment included.
+    ///
+    /// A value that would make a segment `.` or `..` counts as missing: no encoding can keep the
+    /// next server from climbing (RFC 3986 §6.2.2).
+    #[must_use]
+    pub fn render_path(&self, source: &impl Source, out: &mut Vec<u8>) -> bool {
+        let start = out.len();
+        let mut set = SEGMENT;
+        let mut has_value = false;
+        for part in &self.parts {
+            match part.resolve(source) {
+                Some(Resolved::Literal(text)) => {
+                    if text.contains('?') {
+                        set = COMPONENT;
+                    }
+                    out.extend_from_slice(text.as_bytes());
+                }
+                Some(Resolved::Value(value)) => {
+                    has_value = true;
+                    percent_encode(&value, set)
+                        .for_each(|piece| out.extend_from_slice(piece.as_bytes()));
+                }
+                None => {
+                    out.truncate(start);
+                    return false;
+                }
+            }
+        }
+        if has_value && climbs(&out[start..]) {
+            out.truncate(start);
+            return false;
+        }
+        true
+    }
+}
+
+/// A piece of output, and who it comes from.
+enum Resolved<'a> {
+    Literal(&'a str),
+    Value(Cow<'a, [u8]>),
+}
+
+impl Part {
+    fn resolve<'a>(&'a self, source: &'a impl Source) -> Option<Resolved<'a>> {
+        match self {
+            Part::Literal(text) => Some(Resolved::Literal(text)),
+            Part::Choice(choice) => choice
+                .references
+                .iter()
+                .find_map(|reference| source.value(reference))
+                .map(Resolved::Value)
+                .or_else(|| choice.otherwise.as_deref().map(Resolved::Literal)),
+        }
+    }
+}
+
+/// Tells whether a path has a segment that a server would resolve instead of serve.
+fn climbs(target: &[u8]) -> bool {
+    let path = target
+        .split(|byte| *byte == b'?')
+        .next()
+        .unwrap_or_default();
+    path.split(|byte| *byte == b'/')
+        .any(|segment| matches!(segment, b"." | b".."))
+}
+
+impl FromStr for Template {
+    type Err = Invalid;
+
+    /// Parses a template against the environment of this process.
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        Template::parse(text, &|name| std::env::var(name).ok()).map_err(Invalid::new)
+    }
+}
+
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Template").field(&self.text).finish()
+    }
+}
+
+impl<'de> Deserialize<'de> for Template {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserialize_text(
+            deserializer,
+            "text, which may hold references such as `$(client.ip)`",
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests;
