@@ -107,10 +107,7 @@ impl<'de> Deserialize<'de> for Threads {
             fn visit_u64<E: Error>(self, count: u64) -> Result<Threads, E> {
                 match count {
                     1..=MOST_THREADS => Ok(Threads::Count(count as usize)),
-                    _ => Err(E::invalid_value(
-                        serde::de::Unexpected::Unsigned(count),
-                        &self,
-                    )),
+                    _ => Err(E::invalid_value(serde::de::Unexpected::Unsigned(count), &self)),
                 }
             }
         }

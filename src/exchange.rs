@@ -74,9 +74,7 @@ pub fn host(head: &RequestHeader) -> &[u8] {
     if let Some(authority) = head.uri.authority() {
         return authority.as_str().as_bytes();
     }
-    head.headers
-        .get(http::header::HOST)
-        .map_or(b"".as_slice(), HeaderValue::as_bytes)
+    head.headers.get(http::header::HOST).map_or(b"".as_slice(), HeaderValue::as_bytes)
 }
 
 /// Resolves the `$(…)` of templates against one request.
@@ -115,13 +113,11 @@ fn query<'a>(query: &'a str, name: &str) -> Option<Cow<'a, [u8]>> {
 /// The first cookie of a name (RFC 6265 §4.2.1).
 fn cookie<'a>(head: &'a RequestHeader, name: &str) -> Option<&'a [u8]> {
     let lines = head.headers.get_all(http::header::COOKIE).iter();
-    lines
-        .flat_map(|line| line.as_bytes().split(|&b| b == b';'))
-        .find_map(|pair| {
-            let pair = pair.trim_ascii();
-            let value = pair.strip_prefix(name.as_bytes())?;
-            value.strip_prefix(b"=")
-        })
+    lines.flat_map(|line| line.as_bytes().split(|&b| b == b';')).find_map(|pair| {
+        let pair = pair.trim_ascii();
+        let value = pair.strip_prefix(name.as_bytes())?;
+        value.strip_prefix(b"=")
+    })
 }
 
 #[cfg(test)]
@@ -154,10 +150,7 @@ mod tests {
 
     #[test]
     fn the_host_is_the_field_where_the_target_names_none() {
-        assert_eq!(
-            host(&head("/", &[("host", "a.example:80")])),
-            b"a.example:80"
-        );
+        assert_eq!(host(&head("/", &[("host", "a.example:80")])), b"a.example:80");
         assert_eq!(host(&head("/", &[])), b"");
     }
 }

@@ -78,7 +78,5 @@ fn check(config: &Path) -> ExitCode {
 
 /// Reads and compiles, or says what is wrong.
 fn load(config: &Path) -> Option<Compiled> {
-    snapshot::load(config)
-        .map_err(|mistake| eprintln!("error: {mistake}"))
-        .ok()
+    snapshot::load(config).map_err(|mistake| eprintln!("error: {mistake}")).ok()
 }

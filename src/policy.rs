@@ -106,20 +106,14 @@ fn resolve<K: Kind>(
     scopes: &[Scope<'_>],
     setting: impl Fn(&Block) -> Option<&Setting<K::Config>>,
 ) -> Result<Option<Arc<K>>, Invalid> {
-    let said = || {
-        scopes
-            .iter()
-            .filter_map(|scope| Some((scope, setting(scope.block)?)))
-    };
+    let said = || scopes.iter().filter_map(|scope| Some((scope, setting(scope.block)?)));
     let key: Vec<usize> = said().map(|(scope, _)| scope.id).collect();
     if let Some(known) = memo.get(&key) {
         return Ok(known.clone());
     }
     let config = said().fold(None, |outer, (_, inner)| K::fold(outer, inner.clone()));
-    let compiled = config
-        .map(|config| K::compile(&config))
-        .transpose()
-        .map_err(|mut invalid| {
+    let compiled =
+        config.map(|config| K::compile(&config)).transpose().map_err(|mut invalid| {
             // The most specific scope had the last word, so the mistake is most likely there.
             invalid.at.insert(0, name.into());
             let at = said().last().map_or(&[][..], |(scope, _)| &scope.at);

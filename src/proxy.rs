@@ -67,8 +67,12 @@ impl ProxyHttp for Gateway {
     }
 
     /// Chooses the endpoint of an attempt.
-    async fn upstream_peer(&self, _: &mut Session, ctx: &mut Self::CTX) -> Result<Box<HttpPeer>> {
-        attempt::peer(begun(ctx))
+    async fn upstream_peer(
+        &self,
+        session: &mut Session,
+        ctx: &mut Self::CTX,
+    ) -> Result<Box<HttpPeer>> {
+        attempt::peer(session, begun(ctx))
     }
 
     /// Makes the head fit for the service. It is a copy, made anew for each attempt.
@@ -182,6 +186,5 @@ impl ProxyHttp for Gateway {
 }
 
 fn begun(ctx: &mut Option<Box<Exchange>>) -> &mut Exchange {
-    ctx.as_deref_mut()
-        .expect("early_request_filter begins the exchange before any other hook")
+    ctx.as_deref_mut().expect("early_request_filter begins the exchange before any other hook")
 }

@@ -184,19 +184,13 @@ impl Rejection {
             status: status.as_u16(),
             detail: self.detail(about),
             request_id: about.request_id,
-            path: matches!(
-                self,
-                Rejection::NotFound | Rejection::MethodNotAllowed { .. }
-            )
-            .then_some(about.path),
+            path: matches!(self, Rejection::NotFound | Rejection::MethodNotAllowed { .. })
+                .then_some(about.path),
             service: self.service(),
             retry_after: self.retry_after(),
         };
         let mut headers = vec![
-            (
-                CONTENT_TYPE,
-                HeaderValue::from_static("application/problem+json"),
-            ),
+            (CONTENT_TYPE, HeaderValue::from_static("application/problem+json")),
             // A refusal says what holds now, for this client; no cache may repeat it.
             (CACHE_CONTROL, HeaderValue::from_static("no-store")),
         ];
@@ -207,11 +201,7 @@ impl Rejection {
             headers.push((RETRY_AFTER, HeaderValue::from(seconds)));
         }
         let body = serde_json::to_vec(&problem).expect("strings and numbers serialise");
-        Reply {
-            status,
-            headers,
-            body: body.into(),
-        }
+        Reply { status, headers, body: body.into() }
     }
 }
 
@@ -219,11 +209,7 @@ impl Rejection {
 mod tests {
     use super::*;
 
-    const ABOUT: About<'static> = About {
-        request_id: "id-1",
-        method: "GET",
-        path: "/a\"b",
-    };
+    const ABOUT: About<'static> = About { request_id: "id-1", method: "GET", path: "/a\"b" };
 
     fn body(rejection: &Rejection) -> serde_json::Value {
         serde_json::from_slice(&rejection.reply(&ABOUT).body).unwrap()
@@ -241,10 +227,7 @@ mod tests {
     #[test]
     fn a_method_that_does_not_fit_is_told_which_would() {
         let allow = HeaderValue::from_static("GET, POST");
-        let reply = Rejection::MethodNotAllowed {
-            allow: allow.clone(),
-        }
-        .reply(&ABOUT);
+        let reply = Rejection::MethodNotAllowed { allow: allow.clone() }.reply(&ABOUT);
         assert_eq!(reply.status, 405);
         assert!(reply.headers.contains(&(ALLOW, allow)));
     }
@@ -252,10 +235,7 @@ mod tests {
     #[test]
     fn a_service_without_endpoints_says_when_to_come_back() {
         let service = Arc::from("users");
-        let rejection = Rejection::Unavailable {
-            service,
-            retry_after: Duration::from_secs(5),
-        };
+        let rejection = Rejection::Unavailable { service, retry_after: Duration::from_secs(5) };
         let problem = body(&rejection);
         assert_eq!(
             (problem["service"].as_str(), problem["retryAfter"].as_u64()),

@@ -104,11 +104,8 @@ impl Matcher {
     /// once the search has failed.
     #[cold]
     fn allow(&self, host: &str, path: &str) -> HeaderValue {
-        let mut methods: Vec<&str> = self
-            .places(host, path)
-            .flat_map(Place::methods)
-            .map(Method::as_str)
-            .collect();
+        let mut methods: Vec<&str> =
+            self.places(host, path).flat_map(Place::methods).map(Method::as_str).collect();
         methods.sort_unstable();
         methods.dedup();
         HeaderValue::try_from(methods.join(", ")).expect("a method is a token (RFC 9110 §9.1)")

@@ -54,11 +54,7 @@ impl Endpoint {
             // The default is one stream a connection, which would be HTTP/1.1 with more bytes.
             template.options.max_h2_streams = 100;
         }
-        Endpoint {
-            host,
-            address: Resolver::new(address),
-            template,
-        }
+        Endpoint { host, address: Resolver::new(address), template }
     }
 
     /// The peer for one attempt; `None` while its name has no address.

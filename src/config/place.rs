@@ -33,12 +33,7 @@ pub struct Mistake {
 
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Mistake {
-            file,
-            line,
-            column,
-            message,
-        } = self;
+        let Mistake { file, line, column, message } = self;
         match line {
             0 => write!(f, "{}: {message}", file.display()),
             line => write!(f, "{}:{line}:{column}: {message}", file.display()),
@@ -62,10 +57,7 @@ impl Source {
 
     /// A document's text that was read elsewhere.
     pub fn new(path: &Path, text: String) -> Self {
-        Source {
-            path: path.to_owned(),
-            text,
-        }
+        Source { path: path.to_owned(), text }
     }
 
     /// The text.
@@ -81,9 +73,7 @@ impl Source {
     /// Parses the text.
     pub fn parse(&self) -> Result<Document, Mistake> {
         serde_yaml::from_str(&self.text).map_err(|error| {
-            let (line, column) = error
-                .location()
-                .map_or((1, 1), |at| (at.line(), at.column()));
+            let (line, column) = error.location().map_or((1, 1), |at| (at.line(), at.column()));
             let message = error.to_string();
             // The place stands in front already.
             let message = match message.rfind(" at line ") {
@@ -101,12 +91,7 @@ impl Source {
     }
 
     fn mistake(&self, line: usize, column: usize, message: String) -> Mistake {
-        Mistake {
-            file: self.path.clone(),
-            line: line.max(1),
-            column: column.max(1),
-            message,
-        }
+        Mistake { file: self.path.clone(), line: line.max(1), column: column.max(1), message }
     }
 
     /// The place of the deepest node on the path: of a scalar its own, of anything else its key's.
@@ -174,9 +159,7 @@ mod tests {
 
     #[test]
     fn an_unknown_key_is_told_at_its_line() {
-        let mistake = source("version: 1\nlisteners: []\nrouts: []\n")
-            .parse()
-            .unwrap_err();
+        let mistake = source("version: 1\nlisteners: []\nrouts: []\n").parse().unwrap_err();
         assert_eq!(mistake.line, 3);
         assert!(mistake.message.contains("`routs`"), "{mistake}");
     }

@@ -84,9 +84,7 @@ impl AccessLogConfig {
             options.path = target.clone();
         }
         options.slow = self.slow.map(|slow| *slow);
-        options
-            .mask
-            .extend(self.mask.iter().map(|Mask(masked)| masked.clone()));
+        options.mask.extend(self.mask.iter().map(|Mask(masked)| masked.clone()));
         options.headers = self.headers.iter().map(|name| (**name).clone()).collect();
         options
     }

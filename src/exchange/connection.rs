@@ -145,8 +145,7 @@ impl Connection {
     /// Says that a head is complete; the guard says when its exchange is over.
     pub fn begin(self: &Arc<Self>) -> InFlight {
         self.reading_head.store(false, Relaxed);
-        self.in_flight
-            .store(self.in_flight.load(Relaxed) + 1, Relaxed);
+        self.in_flight.store(self.in_flight.load(Relaxed) + 1, Relaxed);
         InFlight(Arc::clone(self))
     }
 
@@ -202,9 +201,7 @@ impl Drop for InFlight {
         connection.in_flight.store(left, Relaxed);
         if left == 0 {
             connection.deadline.store(NEVER, Relaxed);
-            connection
-                .since
-                .store(connection.at(Instant::now()), Relaxed);
+            connection.since.store(connection.at(Instant::now()), Relaxed);
         }
     }
 }

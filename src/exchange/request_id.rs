@@ -19,18 +19,15 @@ pub fn keep_or_make(theirs: Option<&HeaderValue>, now: SystemTime) -> HeaderValu
 
 fn is_sane(id: &[u8]) -> bool {
     (1..=LONGEST).contains(&id.len())
-        && id
-            .iter()
-            .all(|&b| b.is_ascii_alphanumeric() || b"-._~+/=@:".contains(&b))
+        && id.iter().all(|&b| b.is_ascii_alphanumeric() || b"-._~+/=@:".contains(&b))
 }
 
 /// Makes a UUID version 7 (RFC 9562 §5.7): sorted by time, so that a log can be searched by it.
 ///
 /// An id need not be unguessable, so its random part comes from the fast generator.
 fn make(now: SystemTime) -> HeaderValue {
-    let millis = now
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .map_or(0, |since| since.as_millis() as u64);
+    let millis =
+        now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
     let mut random = [0; 10];
     fastrand::fill(&mut random);
     let id = uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid();

@@ -21,9 +21,7 @@ pub struct Config(Auth);
 impl<'de> Deserialize<'de> for Config {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         IgnoredAny::deserialize(deserializer)?;
-        Err(D::Error::custom(
-            "`none` is the only auth decision that this version knows",
-        ))
+        Err(D::Error::custom("`none` is the only auth decision that this version knows"))
     }
 }
 

@@ -35,18 +35,12 @@ impl Kind for IpFilter {
             Setting::Set(inner) => inner,
         };
         denied.extend(inner.deny);
-        Some(Config {
-            allow: inner.allow,
-            deny: denied,
-        })
+        Some(Config { allow: inner.allow, deny: denied })
     }
 
     fn compile(config: &Config) -> Result<Self, Invalid> {
         let allow = (!config.allow.is_empty()).then(|| config.allow.iter().copied().collect());
-        Ok(IpFilter {
-            allow,
-            deny: config.deny.iter().copied().collect(),
-        })
+        Ok(IpFilter { allow, deny: config.deny.iter().copied().collect() })
     }
 }
 
@@ -55,10 +49,7 @@ impl Policy for IpFilter {
 
     async fn on_request(&self, request: &mut Request<'_>, _: &mut ()) -> Result<(), Stop> {
         let client = request.facts.client;
-        let allowed = self
-            .allow
-            .as_ref()
-            .is_none_or(|allow| allow.contains(client));
+        let allowed = self.allow.as_ref().is_none_or(|allow| allow.contains(client));
         if allowed && !self.deny.contains(client) {
             return Ok(());
         }

@@ -89,20 +89,13 @@ fn head_size(head: &RequestHeader) -> u64 {
     /// `: ` and CRLF around each field.
     const AROUND: usize = 4;
     let fields = head.headers.iter();
-    let fields: usize = fields
-        .map(|(name, value)| name.as_str().len() + value.len() + AROUND)
-        .sum();
+    let fields: usize =
+        fields.map(|(name, value)| name.as_str().len() + value.len() + AROUND).sum();
     (head.raw_path().len() + fields) as u64
 }
 
 fn announced(head: &RequestHeader) -> Option<u64> {
-    head.headers
-        .get(CONTENT_LENGTH)?
-        .to_str()
-        .ok()?
-        .trim()
-        .parse()
-        .ok()
+    head.headers.get(CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
 }
 
 #[cfg(test)]
@@ -113,18 +106,12 @@ mod tests {
     fn the_head_is_counted_as_it_stands_on_the_wire() {
         let mut head = RequestHeader::build("GET", b"/a", None).unwrap();
         head.insert_header("host", "x").unwrap();
-        assert_eq!(
-            head_size(&head),
-            "/a".len() as u64 + "host: x\r\n".len() as u64
-        );
+        assert_eq!(head_size(&head), "/a".len() as u64 + "host: x\r\n".len() as u64);
     }
 
     #[test]
     fn parts_of_a_body_add_up_until_the_limit_and_start_anew_with_an_attempt() {
-        let limits = RequestSize {
-            body: Some(4),
-            headers: None,
-        };
+        let limits = RequestSize { body: Some(4), headers: None };
         let mut received = Received::default();
         let mut part = Some(Bytes::from_static(b"abc"));
         assert!(limits.on_request_body(&mut part, &mut received).is_ok());

@@ -9,19 +9,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Instant, SystemTime};
 
 fn compile(blocks: &[&str]) -> (Chain, Stages) {
-    let blocks: Vec<Block> = blocks
-        .iter()
-        .map(|yaml| serde_yaml::from_str(yaml).unwrap())
-        .collect();
+    let blocks: Vec<Block> =
+        blocks.iter().map(|yaml| serde_yaml::from_str(yaml).unwrap()).collect();
     Compiler::default().compile(&scopes(&blocks)).unwrap()
 }
 
 fn scopes(blocks: &[Block]) -> Vec<Scope<'_>> {
-    let scope = |(id, block)| Scope {
-        id,
-        at: vec!["scope".into(), id.into()],
-        block,
-    };
+    let scope = |(id, block)| Scope { id, at: vec!["scope".into(), id.into()], block };
     blocks.iter().enumerate().map(scope).collect()
 }
 
@@ -39,22 +33,11 @@ async fn lets_in(chain: &Chain, address: &str) -> bool {
         time: SystemTime::UNIX_EPOCH,
         request_id: HeaderValue::from_static("id"),
         client,
-        connection: Arc::new(Connection::new(
-            listener,
-            SocketAddr::new(client, 1),
-            false,
-            now,
-        )),
+        connection: Arc::new(Connection::new(listener, SocketAddr::new(client, 1), false, now)),
     };
     let mut head = RequestHeader::build("GET", b"/", None).unwrap();
-    let mut request = Request {
-        head: &mut head,
-        facts: &facts,
-    };
-    chain
-        .on_request(&mut request, &mut States::default())
-        .await
-        .is_ok()
+    let mut request = Request { head: &mut head, facts: &facts };
+    chain.on_request(&mut request, &mut States::default()).await.is_ok()
 }
 
 #[tokio::test]
@@ -71,10 +54,8 @@ async fn denials_of_all_scopes_count_and_nothing_clears_them() {
 
 #[tokio::test]
 async fn the_most_specific_allowance_counts_whole() {
-    let (chain, _) = compile(&[
-        "ip_filter: {allow: [10.0.0.0/8]}",
-        "ip_filter: {allow: [192.0.2.0/24]}",
-    ]);
+    let (chain, _) =
+        compile(&["ip_filter: {allow: [10.0.0.0/8]}", "ip_filter: {allow: [192.0.2.0/24]}"]);
     assert!(lets_in(&chain, "192.0.2.1").await);
     assert!(!lets_in(&chain, "10.0.0.1").await);
     let (chain, _) = compile(&["ip_filter: {allow: [10.0.0.0/8]}", "ip_filter: none"]);
@@ -106,21 +87,11 @@ fn routes_that_say_the_same_share_what_is_compiled() {
     let mut compiler = Compiler::default();
     let mut compiled = |route: usize| {
         let scopes = scopes(&blocks);
-        let [global, one, other] = &scopes[..] else {
-            unreachable!()
-        };
-        let pick = |scope: &Scope<'_>| Scope {
-            id: scope.id,
-            at: Vec::new(),
-            block: &blocks[scope.id],
-        };
+        let [global, one, other] = &scopes[..] else { unreachable!() };
+        let pick =
+            |scope: &Scope<'_>| Scope { id: scope.id, at: Vec::new(), block: &blocks[scope.id] };
         let route = if route == 1 { one } else { other };
-        compiler
-            .compile(&[pick(global), pick(route)])
-            .unwrap()
-            .0
-            .request_size
-            .unwrap()
+        compiler.compile(&[pick(global), pick(route)]).unwrap().0.request_size.unwrap()
     };
     assert!(Arc::ptr_eq(&compiled(1), &compiled(2)));
 }

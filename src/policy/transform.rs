@@ -53,11 +53,7 @@ impl Kind for Transform {
             move |invalid: Invalid| invalid.under(part).under(side)
         };
         let Config { request, response } = config;
-        let path = request
-            .path
-            .as_ref()
-            .map(path::Rewrite::compile)
-            .transpose();
+        let path = request.path.as_ref().map(path::Rewrite::compile).transpose();
         Ok(Transform {
             path: path.map_err(within("path", "request"))?,
             request: fields::Edits::compile(&request.headers)
@@ -76,24 +72,17 @@ impl Policy for Transform {
         request: &mut UpstreamRequest<'_>,
         _: &mut (),
     ) -> Result<(), Rejection> {
-        let references = References {
-            head: request.client,
-            facts: request.facts,
-        };
+        let references = References { head: request.client, facts: request.facts };
         if let Some(path) = &self.path {
             // A reference that has no value, or one that makes no path: there is no such page.
-            path.apply(request.head, references)
-                .ok_or(Rejection::NotFound)?;
+            path.apply(request.head, references).ok_or(Rejection::NotFound)?;
         }
         self.request.apply_to_request(request.head, references);
         Ok(())
     }
 
     fn on_response(&self, response: &mut Response<'_>, _: &mut ()) {
-        let references = References {
-            head: response.client,
-            facts: response.facts,
-        };
+        let references = References { head: response.client, facts: response.facts };
         self.response.apply_to_response(response.head, references);
     }
 }

@@ -34,13 +34,7 @@ pub fn begin(gateway: &Gateway, session: &mut Session) -> Result<Exchange> {
     head.insert_header(header.clone(), request_id.clone())?;
     trace_context::keep_or_make(head)?;
     Ok(Exchange {
-        facts: Facts {
-            started,
-            time,
-            request_id,
-            client: client(head, &connection),
-            connection,
-        },
+        facts: Facts { started, time, request_id, client: client(head, &connection), connection },
         view,
         states: States::default(),
         route: None,
@@ -55,12 +49,7 @@ pub fn begin(gateway: &Gateway, session: &mut Session) -> Result<Exchange> {
 /// Finds the route and runs its policies; stops where one of them has the answer.
 pub async fn judge(session: &mut Session, exchange: &mut Exchange) -> Result<(), Stop> {
     let head = session.req_header_mut();
-    let Exchange {
-        view,
-        facts,
-        states,
-        ..
-    } = exchange;
+    let Exchange { view, facts, states, .. } = exchange;
     let snapshot = &view.snapshot;
     well_formed(head)?;
     let host = std::str::from_utf8(host(head)).unwrap_or_default();
@@ -78,19 +67,14 @@ pub async fn judge(session: &mut Session, exchange: &mut Exchange) -> Result<(),
         exchange.deadline = facts.started.checked_add(limit);
         facts.connection.set_deadline(exchange.deadline);
     }
-    route
-        .chain
-        .on_request(&mut Request { head, facts }, states)
-        .await
+    route.chain.on_request(&mut Request { head, facts }, states).await
 }
 
 /// Refuses what Pingora's parser lets pass and no service should have to make sense of.
 fn well_formed(head: &RequestHeader) -> Result<(), Rejection> {
     // RFC 9112 §3.2: a request of HTTP/1.1 without Host is answered with 400.
     if head.version == Version::HTTP_11 && !head.headers.contains_key(HOST) {
-        return Err(Rejection::BadRequest(
-            "an HTTP/1.1 request needs a Host header",
-        ));
+        return Err(Rejection::BadRequest("an HTTP/1.1 request needs a Host header"));
     }
     // RFC 3986 §2: a URI is made of ASCII; anything else is percent-encoded.
     if !head.raw_path().is_ascii() {
@@ -103,15 +87,10 @@ fn well_formed(head: &RequestHeader) -> Result<(), Rejection> {
 
 /// The connection that a request came on; the door hangs it on every stream.
 fn connection(session: &Session) -> Result<&Arc<Connection>> {
-    let digest = session
-        .digest()
-        .and_then(|digest| digest.proxy_digest.as_ref());
+    let digest = session.digest().and_then(|digest| digest.proxy_digest.as_ref());
     let data = digest.and_then(|digest| digest.user_data.as_ref());
     data.and_then(|data| data.downcast_ref()).ok_or_else(|| {
-        Error::explain(
-            ErrorType::InternalError,
-            "a stream that did not come through the door",
-        )
+        Error::explain(ErrorType::InternalError, "a stream that did not come through the door")
     })
 }
 
@@ -141,10 +120,9 @@ fn client(head: &RequestHeader, connection: &Connection) -> IpAddr {
 /// An address of `X-Forwarded-For`; some proxies add the port.
 fn address(text: &str) -> Option<IpAddr> {
     let bare = text.trim_start_matches('[').trim_end_matches(']');
-    let address = bare.parse().or_else(|_| {
-        text.parse()
-            .map(|with_port: std::net::SocketAddr| with_port.ip())
-    });
+    let address = bare
+        .parse()
+        .or_else(|_| text.parse().map(|with_port: std::net::SocketAddr| with_port.ip()));
     address.ok().map(|address: IpAddr| address.to_canonical())
 }
 
@@ -157,11 +135,7 @@ mod tests {
     fn client_of(peer: &str, trusted: &str, forwarded: &[&str]) -> String {
         let trusted_proxies: CidrSet = [trusted.parse().unwrap()].into_iter().collect();
         let timeouts = Timeouts::default();
-        let listener = Arc::new(Listener {
-            name: "test".into(),
-            trusted_proxies,
-            timeouts,
-        });
+        let listener = Arc::new(Listener { name: "test".into(), trusted_proxies, timeouts });
         let peer = std::net::SocketAddr::new(peer.parse().unwrap(), 1);
         let connection = Connection::new(listener, peer, false, Instant::now());
         let mut head = RequestHeader::build("GET", b"/", None).unwrap();
@@ -173,28 +147,19 @@ mod tests {
 
     #[test]
     fn a_stranger_is_who_it_connects_as() {
-        assert_eq!(
-            client_of("192.0.2.1", "10.0.0.0/8", &["198.51.100.7"]),
-            "192.0.2.1"
-        );
+        assert_eq!(client_of("192.0.2.1", "10.0.0.0/8", &["198.51.100.7"]), "192.0.2.1");
     }
 
     #[test]
     fn the_last_address_that_is_not_a_trusted_proxy_is_the_client() {
         let lines = ["203.0.113.9, 198.51.100.7", "10.0.0.2"];
         assert_eq!(client_of("10.0.0.1", "10.0.0.0/8", &lines), "198.51.100.7");
-        assert_eq!(
-            client_of("10.0.0.1", "10.0.0.0/8", &["[2001:db8::1]:443"]),
-            "2001:db8::1"
-        );
+        assert_eq!(client_of("10.0.0.1", "10.0.0.0/8", &["[2001:db8::1]:443"]), "2001:db8::1");
     }
 
     #[test]
     fn a_chain_that_cannot_be_read_ends_at_the_last_trusted_proxy() {
-        assert_eq!(
-            client_of("10.0.0.1", "10.0.0.0/8", &["198.51.100.7, unknown"]),
-            "10.0.0.1"
-        );
+        assert_eq!(client_of("10.0.0.1", "10.0.0.0/8", &["198.51.100.7, unknown"]), "10.0.0.1");
         assert_eq!(client_of("10.0.0.1", "10.0.0.0/8", &[]), "10.0.0.1");
     }
 }

@@ -51,10 +51,10 @@ impl Exchange {
         Some(&self.view.snapshot.routes[self.route?])
     }
 
-    /// Whether its time is over.
+    /// Whether its time is over: by the clock, or because its connection was cut for it.
     pub fn is_late(&self) -> bool {
-        self.deadline
-            .is_some_and(|deadline| Instant::now() >= deadline)
+        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+            || self.facts.connection.timed_out()
     }
 }
 

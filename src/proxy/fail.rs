@@ -4,7 +4,6 @@ use super::attempt::backend;
 use super::exchange::Exchange;
 use super::respond;
 use crate::reply::Rejection;
-use crate::telemetry::metrics::UpstreamError;
 use crate::upstream::classify;
 use pingora::{Error, ErrorSource, ErrorType};
 use pingora_proxy::{FailToProxy, Session};
@@ -16,10 +15,7 @@ pub async fn tell(
     error: &Error,
     exchange: Option<&mut Exchange>,
 ) -> FailToProxy {
-    const NOT_TOLD: FailToProxy = FailToProxy {
-        error_code: 0,
-        can_reuse_downstream: false,
-    };
+    const NOT_TOLD: FailToProxy = FailToProxy { error_code: 0, can_reuse_downstream: false };
     let Some(exchange) = exchange else {
         // Only the door could have done this wrong, and then there is not even a listener.
         tracing::error!(%error, "an exchange could not begin");
@@ -36,10 +32,9 @@ pub async fn tell(
     // its next request into the void.
     session.set_keepalive(None);
     match respond::reject(session, exchange, &rejection).await {
-        Ok(()) => FailToProxy {
-            error_code: rejection.status().as_u16(),
-            can_reuse_downstream: false,
-        },
+        Ok(()) => {
+            FailToProxy { error_code: rejection.status().as_u16(), can_reuse_downstream: false }
+        }
         Err(_) => NOT_TOLD,
     }
 }
@@ -51,11 +46,6 @@ fn rejection(error: &Error, exchange: &mut Exchange) -> Option<Rejection> {
     }
     if exchange.is_late() {
         let backend = backend(&exchange.view.snapshot.routes, exchange);
-        exchange
-            .view
-            .service(backend.index)
-            .metrics
-            .failed(UpstreamError::Deadline);
         let service = Arc::clone(&backend.service.name);
         return Some(Rejection::GatewayTimeout { service });
     }
@@ -64,9 +54,9 @@ fn rejection(error: &Error, exchange: &mut Exchange) -> Option<Rejection> {
             let backend = backend(&exchange.view.snapshot.routes, exchange);
             Some(classify(error).rejection(Arc::clone(&backend.service.name)))
         }
-        (ErrorSource::Downstream, ErrorType::InvalidHTTPHeader) => Some(Rejection::BadRequest(
-            "the request's header fields contradict each other",
-        )),
+        (ErrorSource::Downstream, ErrorType::InvalidHTTPHeader) => {
+            Some(Rejection::BadRequest("the request's header fields contradict each other"))
+        }
         (ErrorSource::Downstream, ErrorType::ReadTimedout) => Some(Rejection::RequestTimeout),
         (ErrorSource::Downstream, _) => None,
         _ => Some(Rejection::Internal),

@@ -19,15 +19,8 @@ const CLIENT_CLOSED_REQUEST: u16 = 499;
 /// Counts an exchange and writes its line.
 pub fn record(gateway: &Gateway, session: &Session, error: Option<&Error>, exchange: Exchange) {
     let now = Instant::now();
-    let Exchange {
-        view,
-        facts,
-        route,
-        attempts,
-        cause,
-        in_flight,
-        ..
-    } = exchange;
+    let late = exchange.is_late();
+    let Exchange { view, facts, route, attempts, cause, in_flight, .. } = exchange;
     let head = session.req_header();
     let written = session.response_written();
     let status = written.map_or(CLIENT_CLOSED_REQUEST, |head| head.status.as_u16());
@@ -45,7 +38,7 @@ pub fn record(gateway: &Gateway, session: &Session, error: Option<&Error>, excha
 
     let cause = match (cause, error) {
         (Some(cause), _) => Some(Cow::Owned(cause)),
-        (None, Some(_)) if facts.connection.timed_out() => {
+        (None, Some(_)) if late => {
             Some(Cow::Borrowed("the request's time is over"))
         }
         (None, error) => error.map(|error| Cow::Owned(error.to_string())),
@@ -68,10 +61,7 @@ pub fn record(gateway: &Gateway, session: &Session, error: Option<&Error>, excha
         protocol: protocol(head.version),
         route: route.map(|route| &*route.name),
         service: service.filter(|_| attempts.count > 0),
-        endpoint: attempts
-            .endpoint
-            .as_ref()
-            .map(|(_, address)| address as &dyn Display),
+        endpoint: attempts.endpoint.as_ref().map(|(_, address)| address as &dyn Display),
         status,
         duration,
         upstream: (attempts.count > 0).then_some(attempts.waited),

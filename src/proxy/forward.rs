@@ -42,15 +42,8 @@ pub fn head(
 
     let route = &view.snapshot.routes[exchange.route.expect("a proxied exchange is routed")];
     let facts = &exchange.facts;
-    let mut request = UpstreamRequest {
-        head,
-        client,
-        facts,
-    };
-    match route
-        .chain
-        .on_upstream_request(&mut request, &mut exchange.states)
-    {
+    let mut request = UpstreamRequest { head, client, facts };
+    match route.chain.on_upstream_request(&mut request, &mut exchange.states) {
         Ok(()) => Ok(()),
         Err(rejection) => refused(exchange, rejection),
     }
@@ -177,10 +170,7 @@ mod tests {
 
     #[test]
     fn an_element_quotes_what_is_no_token() {
-        assert_eq!(
-            element("192.0.2.1", "a.example"),
-            "for=192.0.2.1;host=a.example;proto=https"
-        );
+        assert_eq!(element("192.0.2.1", "a.example"), "for=192.0.2.1;host=a.example;proto=https");
         assert_eq!(
             element("2001:db8::1", "a.example:8443"),
             "for=\"[2001:db8::1]\";host=\"a.example:8443\";proto=https"

@@ -16,7 +16,7 @@ const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection")
 
 /// Makes the head of a service's answer fit for the client.
 pub fn upstream_head(
-    session: &Session,
+    session: &mut Session,
     head: &mut ResponseHeader,
     exchange: &mut Exchange,
 ) -> Result<()> {
@@ -27,21 +27,19 @@ pub fn upstream_head(
     if let Some((now, waited)) = exchange.attempts.settle() {
         exchange.attempts.answered = Some(now);
         let backend = backend(&exchange.view.snapshot.routes, exchange);
-        exchange
-            .view
-            .service(backend.index)
-            .metrics
-            .answered(waited);
+        exchange.view.service(backend.index).metrics.answered(waited);
     }
     in_time(exchange)?;
     if upgraded {
         // From here on it is a tunnel, which lasts as long as its ends like.
         exchange.deadline = None;
-        exchange.facts.connection.set_deadline(None);
     } else {
         drop_hop_by_hop(head);
     }
+    // An attempt to upgrade had a deadline of its own.
+    exchange.facts.connection.set_deadline(exchange.deadline);
     head.append_header(VIA, via_value(head.version))?;
+    last_of_its_connection(session);
     dress(session.req_header(), head, exchange)
 }
 
@@ -81,46 +79,36 @@ pub async fn reject(
 }
 
 async fn write(session: &mut Session, exchange: &mut Exchange, reply: Reply) -> Result<()> {
-    let Reply {
-        status,
-        headers,
-        body,
-    } = reply;
+    let Reply { status, headers, body } = reply;
     let mut head = ResponseHeader::build(status, Some(headers.len() + 4))?;
     for (name, value) in headers {
         head.append_header(name, value)?;
     }
     head.insert_header(CONTENT_LENGTH, body.len())?;
+    last_of_its_connection(session);
     dress(session.req_header(), &mut head, exchange)?;
     // RFC 9110 §9.3.2: the answer to HEAD says the length of a body that it does not have.
     let bodiless = session.req_header().method == Method::HEAD || body.is_empty();
-    session
-        .write_response_header(Box::new(head), bodiless)
-        .await?;
+    session.write_response_header(Box::new(head), bodiless).await?;
     if !bodiless {
         session.write_response_body(Some(body), true).await?;
     }
     Ok(())
 }
 
+/// While the process drains, each connection is told that its answer was the last.
+fn last_of_its_connection(session: &mut Session) {
+    if session.is_process_shutting_down() {
+        session.set_keepalive(None);
+    }
+}
+
 /// What every answer goes through: the policies of its route, and the request's id.
 fn dress(client: &RequestHeader, head: &mut ResponseHeader, exchange: &mut Exchange) -> Result<()> {
-    let Exchange {
-        view,
-        facts,
-        states,
-        route,
-        ..
-    } = exchange;
+    let Exchange { view, facts, states, route, .. } = exchange;
     if let Some(index) = *route {
-        let mut response = Response {
-            head,
-            client,
-            facts,
-        };
-        view.snapshot.routes[index]
-            .chain
-            .on_response(&mut response, states);
+        let mut response = Response { head, client, facts };
+        view.snapshot.routes[index].chain.on_response(&mut response, states);
     }
     let header = view.snapshot.request_id_header.clone();
     head.insert_header(header, facts.request_id.clone())
@@ -145,11 +133,7 @@ fn named_by_connection(head: &ResponseHeader) -> Option<Vec<HeaderName>> {
     let lines = head.headers.get_all(CONNECTION).iter();
     let tokens = lines.flat_map(|line| line.as_bytes().split(|&b| b == b','));
     let names = tokens.filter_map(|token| HeaderName::from_bytes(token.trim_ascii()).ok());
-    Some(
-        names
-            .filter(|name| *name != CONTENT_LENGTH && *name != TRANSFER_ENCODING)
-            .collect(),
-    )
+    Some(names.filter(|name| *name != CONTENT_LENGTH && *name != TRANSFER_ENCODING).collect())
 }
 
 #[cfg(test)]

@@ -87,10 +87,7 @@ mod tests {
         keep_or_make(&mut head).unwrap();
         assert_eq!(head.headers["traceparent"], VALID);
         assert_eq!(head.headers["tracestate"], "a=1");
-        assert_eq!(
-            trace_id(&head).unwrap(),
-            b"0af7651916cd43dd8448eb211c80319c"
-        );
+        assert_eq!(trace_id(&head).unwrap(), b"0af7651916cd43dd8448eb211c80319c");
     }
 
     #[test]
@@ -108,14 +105,8 @@ mod tests {
 
     #[test]
     fn a_later_version_may_say_more() {
-        assert!(is_valid(
-            b"01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-more"
-        ));
-        assert!(!is_valid(
-            b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-more"
-        ));
-        assert!(!is_valid(
-            b"ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-        ));
+        assert!(is_valid(b"01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-more"));
+        assert!(!is_valid(b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-more"));
+        assert!(!is_valid(b"ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"));
     }
 }

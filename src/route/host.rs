@@ -29,9 +29,7 @@ impl FromStr for HostPattern {
             return refuse("holds `*`: wildcards are not available yet");
         }
         if let Ok(address) = text.parse::<Ipv6Addr>() {
-            return refuse(&format!(
-                "is an IPv6 address without brackets: write `[{address}]`"
-            ));
+            return refuse(&format!("is an IPv6 address without brackets: write `[{address}]`"));
         }
         if let Some(bracketed) = text.strip_prefix('[') {
             let (address, port) = bracketed.split_once(']').unwrap_or((bracketed, ""));
@@ -136,28 +134,17 @@ mod tests {
 
     fn hosts(names: &[&str]) -> Hosts<()> {
         let mut hosts = Hosts::default();
-        names
-            .iter()
-            .for_each(|name| *hosts.entry(&name.parse().unwrap()) = ());
+        names.iter().for_each(|name| *hosts.entry(&name.parse().unwrap()) = ());
         hosts
     }
 
     #[test]
     fn patterns_fold_case_and_drop_the_root_dot() {
         assert_eq!(
-            "API.Example.com."
-                .parse::<HostPattern>()
-                .unwrap()
-                .to_string(),
+            "API.Example.com.".parse::<HostPattern>().unwrap().to_string(),
             "api.example.com"
         );
-        assert_eq!(
-            "[2001:DB8:0::1]"
-                .parse::<HostPattern>()
-                .unwrap()
-                .to_string(),
-            "[2001:db8::1]"
-        );
+        assert_eq!("[2001:DB8:0::1]".parse::<HostPattern>().unwrap().to_string(), "[2001:db8::1]");
     }
 
     #[test]
@@ -186,13 +173,9 @@ mod tests {
     #[test]
     fn port_root_dot_and_case_of_a_request_are_ignored() {
         let hosts = hosts(&["example.com", "[::1]"]);
-        for host in [
-            "example.com",
-            "example.com:8080",
-            "example.com:",
-            "example.com.",
-            "EXAMPLE.com.:80",
-        ] {
+        for host in
+            ["example.com", "example.com:8080", "example.com:", "example.com.", "EXAMPLE.com.:80"]
+        {
             assert!(hosts.get(host).is_some(), "{host}");
         }
         for host in ["[::1]", "[::1]:80"] {
@@ -204,17 +187,9 @@ mod tests {
     fn strange_hosts_are_other_hosts() {
         let hosts = hosts(&["example.com"]);
         let long = format!("{}EXAMPLE.com", "a".repeat(9000));
-        for host in [
-            "",
-            ".",
-            ":",
-            "example.com..",
-            "example.com:x",
-            "example.com:1:2",
-            "é",
-            "[::1",
-            &long,
-        ] {
+        for host in
+            ["", ".", ":", "example.com..", "example.com:x", "example.com:1:2", "é", "[::1", &long]
+        {
             assert!(hosts.get(host).is_none(), "{host}");
         }
     }

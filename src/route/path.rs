@@ -39,16 +39,12 @@ impl PathPattern {
 /// changed before it is matched.
 fn check(text: &str) -> Result<(), Invalid> {
     if !text.starts_with('/') {
-        return Err(Invalid::new(format!(
-            "the path `{text}` must begin with `/`"
-        )));
+        return Err(Invalid::new(format!("the path `{text}` must begin with `/`")));
     }
     let in_path = |c: char| c.is_ascii_alphanumeric() || "/-._~%!$&'()*+,;=:@".contains(c);
     match text.chars().find(|c| !in_path(*c)) {
         Some('?') => {
-            return Err(Invalid::new(format!(
-                "the path `{text}` must not hold a query"
-            )));
+            return Err(Invalid::new(format!("the path `{text}` must not hold a query")));
         }
         Some('{' | '}') => {
             return Err(Invalid::new(format!(
@@ -110,14 +106,8 @@ mod tests {
 
     #[test]
     fn usual_paths_are_taken() {
-        assert_eq!(
-            PathPattern::exact("/"),
-            Ok(PathPattern::Exact("/".to_owned()))
-        );
+        assert_eq!(PathPattern::exact("/"), Ok(PathPattern::Exact("/".to_owned())));
         let text = "/caf%C3%A9/v1.2/(a)";
-        assert_eq!(
-            PathPattern::prefix(text),
-            Ok(PathPattern::Prefix(text.to_owned()))
-        );
+        assert_eq!(PathPattern::prefix(text), Ok(PathPattern::Prefix(text.to_owned())));
     }
 }

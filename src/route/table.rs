@@ -28,10 +28,7 @@ impl Table {
             PathPattern::Exact(path) => self.exact.entry(path.as_str().into()).or_default(),
             PathPattern::Prefix(path) => {
                 let path = path.trim_end_matches('/');
-                if let Err(at) = self
-                    .lengths
-                    .binary_search_by(|length| path.len().cmp(length))
-                {
+                if let Err(at) = self.lengths.binary_search_by(|length| path.len().cmp(length)) {
                     self.lengths.insert(at, path.len());
                 }
                 self.prefixes.entry(path.into()).or_default()
@@ -49,11 +46,7 @@ impl Table {
                 Some(next) => *next == b'/' || *length == 0,
                 None => *length == path.len(),
             };
-            if whole_segments {
-                self.prefixes.get(&path[..*length])
-            } else {
-                None
-            }
+            if whole_segments { self.prefixes.get(&path[..*length]) } else { None }
         });
         exact.into_iter().chain(prefixes).chain(&self.any)
     }
@@ -71,20 +64,14 @@ impl Place {
     fn add(&mut self, position: usize, methods: &[Method]) -> Result<(), Tie> {
         if methods.is_empty() {
             return match self.any_method.replace(position) {
-                Some(first) if first != position => Err(Tie {
-                    first,
-                    second: position,
-                }),
+                Some(first) if first != position => Err(Tie { first, second: position }),
                 _ => Ok(()),
             };
         }
         for method in methods {
             match self.listed(method) {
                 Some(first) if first != position => {
-                    return Err(Tie {
-                        first,
-                        second: position,
-                    });
+                    return Err(Tie { first, second: position });
                 }
                 // A rule may name a host or a method twice without being at odds with itself.
                 Some(_) => {}
@@ -105,9 +92,6 @@ impl Place {
     }
 
     fn listed(&self, method: &Method) -> Option<usize> {
-        self.by_method
-            .iter()
-            .find(|(listed, _)| listed == method)
-            .map(|(_, rule)| *rule)
+        self.by_method.iter().find(|(listed, _)| listed == method).map(|(_, rule)| *rule)
     }
 }

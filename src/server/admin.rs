@@ -27,10 +27,7 @@ pub struct Health {
 impl Health {
     /// A process that cannot serve yet.
     pub fn new(generation: u64) -> Self {
-        Health {
-            generation,
-            ready: AtomicBool::new(false),
-        }
+        Health { generation, ready: AtomicBool::new(false) }
     }
 
     /// Says whether it can.
@@ -58,11 +55,7 @@ pub fn bind(config: &Admin) -> Result<TcpListener, Error> {
         listener.set_nonblocking(true)?;
         Ok(listener)
     });
-    bound.map_err(|source| Error::Bind {
-        what: "the admin listener".to_owned(),
-        address,
-        source,
-    })
+    bound.map_err(|source| Error::Bind { what: "the admin listener".to_owned(), address, source })
 }
 
 /// What the admin listener answers.
@@ -78,12 +71,7 @@ pub fn router(
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(readiness))
         .route("/metrics", get(exposition))
-        .with_state(Arc::new(Admitted {
-            metrics,
-            process,
-            health,
-            token,
-        }))
+        .with_state(Arc::new(Admitted { metrics, process, health, token }))
 }
 
 /// Serves the admin listener for as long as the process runs.
@@ -125,11 +113,7 @@ async fn exposition(State(admitted): State<Arc<Admitted>>, headers: HeaderMap) -
 }
 
 fn status(ready: bool) -> StatusCode {
-    if ready {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    }
+    if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
 }
 
 impl Admitted {
@@ -138,9 +122,7 @@ impl Admitted {
         let Some(token) = &self.token else {
             return true;
         };
-        let given = headers
-            .get(header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok());
+        let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let given = given.and_then(|value| value.split_once(' '));
         given.is_some_and(|(scheme, given)| {
             scheme.eq_ignore_ascii_case("bearer") && same(given.as_bytes(), token.as_bytes())

@@ -62,19 +62,14 @@ impl Transport for TlsStream<TcpStream> {
             .negotiated_cipher_suite()
             .and_then(|suite| suite.suite().as_str())
             .unwrap_or_default();
-        let version = session
-            .protocol_version()
-            .and_then(|version| version.as_str())
-            .unwrap_or_default();
+        let version =
+            session.protocol_version().and_then(|version| version.as_str()).unwrap_or_default();
         let alpn = match session.alpn_protocol() {
             Some(b"h2") => Some(ALPN::H2),
             Some(b"http/1.1") => Some(ALPN::H1),
             _ => None,
         };
-        Some((
-            SslDigest::new(cipher, version, None, None, Vec::new()),
-            alpn,
-        ))
+        Some((SslDigest::new(cipher, version, None, None, Vec::new()), alpn))
     }
 }
 
@@ -103,11 +98,7 @@ impl<S: Transport> Client<S> {
     /// A connection that was just accepted, and shaken hands with.
     pub fn new(transport: S, connection: Arc<Connection>, spoken: Spoken) -> Self {
         let socket = SocketDigest::from_raw_fd(transport.descriptor());
-        drop(
-            socket
-                .peer_addr
-                .set(Some(PeerAddress::Inet(connection.peer))),
-        );
+        drop(socket.peer_addr.set(Some(PeerAddress::Inet(connection.peer))));
         let head = ResponseHeader::build(200, None).expect("200 is a status");
         let user_data: Box<dyn std::any::Any + Send + Sync> = Box::new(Arc::clone(&connection));
         let (tls, alpn) = transport.agreed().unzip();
@@ -168,11 +159,7 @@ impl<S: Transport> Client<S> {
             }
             ready!(self.alarm.as_mut().poll(cx));
             self.is_set = false;
-            if self
-                .connection
-                .limit()
-                .is_some_and(|limit| Instant::now() >= limit)
-            {
+            if self.connection.limit().is_some_and(|limit| Instant::now() >= limit) {
                 self.connection.set_timed_out();
                 return Poll::Ready(io::ErrorKind::TimedOut.into());
             }
@@ -201,11 +188,7 @@ impl<S: Transport> Client<S> {
     fn poll_gathered(&mut self, cx: &mut Context<'_>, more: &[u8]) -> Poll<io::Result<usize>> {
         while !self.gathered.is_empty() {
             let parts = [IoSlice::new(&self.gathered), IoSlice::new(more)];
-            let parts = if more.is_empty() {
-                &parts[..1]
-            } else {
-                &parts[..]
-            };
+            let parts = if more.is_empty() { &parts[..1] } else { &parts[..] };
             let written = ready!(Pin::new(&mut self.transport).poll_write_vectored(cx, parts))?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));

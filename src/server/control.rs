@@ -103,12 +103,7 @@ fn start(
             shutdown: shutdown.clone(),
         }
     };
-    doors
-        .into_iter()
-        .enumerate()
-        .map(plan)
-        .map(Worker::start)
-        .collect()
+    doors.into_iter().enumerate().map(plan).map(Worker::start).collect()
 }
 
 fn announce(process: &Process, threads: usize) {

@@ -67,10 +67,7 @@ pub fn bind(doors: &[Door], workers: usize) -> Result<Vec<Vec<OpenDoor>>, Error>
         // finds it out.
         drop(listen(door.address, false).map_err(failed)?);
         let most = door.max_connections.unwrap_or(u32::MAX);
-        let cap = Arc::new(Cap {
-            open: AtomicU32::new(0),
-            most,
-        });
+        let cap = Arc::new(Cap { open: AtomicU32::new(0), most });
         for worker in &mut bound {
             worker.push(OpenDoor {
                 socket: listen(door.address, true).map_err(failed)?,
@@ -85,11 +82,7 @@ pub fn bind(doors: &[Door], workers: usize) -> Result<Vec<Vec<OpenDoor>>, Error>
 }
 
 fn listen(address: SocketAddr, shared: bool) -> std::io::Result<std::net::TcpListener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(shared)?;
     socket.set_nonblocking(true)?;
@@ -106,22 +99,10 @@ impl OpenDoor {
 
     /// Accepts connections on this thread, until the house drains.
     pub fn accept_in(self, house: House) -> std::io::Result<()> {
-        let OpenDoor {
-            socket,
-            listener,
-            spoken,
-            tls,
-            cap,
-        } = self;
+        let OpenDoor { socket, listener, spoken, tls, cap } = self;
         let socket = TcpListener::from_std(socket)?;
         let tls = tls.map(TlsAcceptor::from);
-        let entrance = Arc::new(Entrance {
-            listener,
-            spoken,
-            tls,
-            cap,
-            house,
-        });
+        let entrance = Arc::new(Entrance { listener, spoken, tls, cap, house });
         tokio::spawn(entrance.accept(socket));
         Ok(())
     }
@@ -175,20 +156,11 @@ impl Place {
             return None;
         }
         entrance.house.metrics.opened();
-        Some(Place {
-            entrance: Arc::clone(entrance),
-            _open: entrance.house.open.clone(),
-        })
+        Some(Place { entrance: Arc::clone(entrance), _open: entrance.house.open.clone() })
     }
 
     async fn serve(self, stream: TcpStream, peer: SocketAddr) {
-        let Entrance {
-            listener,
-            tls,
-            spoken,
-            house,
-            ..
-        } = &*self.entrance;
+        let Entrance { listener, tls, spoken, house, .. } = &*self.entrance;
         // An answer should not wait for the acknowledgement of the one before (RFC 896).
         drop(stream.set_nodelay(true));
         let accepted = Instant::now();
@@ -200,9 +172,7 @@ impl Place {
         let handshake = tokio::time::timeout(listener.timeouts.handshake, acceptor.accept(stream));
         match handshake.await {
             Ok(Ok(stream)) => {
-                house
-                    .serve(Client::new(stream, connection(true), *spoken))
-                    .await;
+                house.serve(Client::new(stream, connection(true), *spoken)).await;
             }
             Ok(Err(_)) => house.metrics.refused(Refused::Handshake),
             Err(_) => house.metrics.refused(Refused::HandshakeTimeout),
@@ -220,9 +190,7 @@ impl Drop for Place {
 impl House {
     async fn serve<S: Transport>(&self, client: Client<S>) {
         let connection = client.connection();
-        self.proxy
-            .process_new(Box::new(client), &self.draining)
-            .await;
+        self.proxy.process_new(Box::new(client), &self.draining).await;
         // What ends before its head is complete never came to the hooks, so it is counted here.
         if connection.phase() == Phase::Head {
             if connection.timed_out() {

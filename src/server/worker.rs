@@ -57,11 +57,7 @@ impl Worker {
                 drop(has_ended);
             })
             .map_err(Error::Thread)?;
-        Ok(Worker {
-            metrics,
-            ready: Some(ready),
-            ended,
-        })
+        Ok(Worker { metrics, ready: Some(ready), ended })
     }
 
     /// What it counts.
@@ -74,9 +70,7 @@ impl Worker {
         match self.ready.take() {
             None => Ok(()),
             Some(ready) => ready.await.unwrap_or_else(|_| {
-                Err(Error::Thread(std::io::Error::other(
-                    "a worker ended before it was ready",
-                )))
+                Err(Error::Thread(std::io::Error::other("a worker ended before it was ready")))
             }),
         }
     }
@@ -105,25 +99,12 @@ fn pin(core: usize) -> Result<(), Error> {
     cores
         .set(core)
         .and_then(|()| sched_setaffinity(Pid::from_raw(0), &cores))
-        .map_err(|error| Error::Affinity {
-            core,
-            source: error.into(),
-        })
+        .map_err(|error| Error::Affinity { core, source: error.into() })
 }
 
 async fn serve_until_drained(plan: Plan, ready: oneshot::Sender<Result<(), Error>>) {
-    let Plan {
-        doors,
-        view,
-        metrics,
-        access_log,
-        mut shutdown,
-        ..
-    } = plan;
-    let gateway = Gateway {
-        current: Current::new(view),
-        access_log: access_log.clone(),
-    };
+    let Plan { doors, view, metrics, access_log, mut shutdown, .. } = plan;
+    let gateway = Gateway { current: Current::new(view), access_log: access_log.clone() };
     let proxy = Arc::new(proxy(gateway));
     // Each request looks at this flag; one of its own spares the worker the others' cache line.
     let (set_draining, draining) = watch::channel(false);

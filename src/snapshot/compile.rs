@@ -29,10 +29,7 @@ pub fn compile(document: &Document, generation: u64, folder: &Path) -> Result<Co
     let matcher = Matcher::compile(&rules).map_err(|tie| {
         let first = &routes[tie.first].name;
         let message = format!("matches the same requests as route `{first}`");
-        Invalid::new(message)
-            .under("match")
-            .under(tie.second)
-            .under("routes")
+        Invalid::new(message).under("match").under(tie.second).under("routes")
     })?;
     let header = document.telemetry.request_id.header.as_ref();
     let snapshot = Snapshot {
@@ -73,10 +70,7 @@ fn process(document: &Document, folder: &Path) -> Result<Process, Invalid> {
                 Invalid::new(message).under("token").under("admin")
             })
         });
-        Ok(Admin {
-            address: admin.address,
-            token: token.transpose()?,
-        })
+        Ok(Admin { address: admin.address, token: token.transpose()? })
     });
     Ok(Process {
         threads: match document.threads {
@@ -96,11 +90,7 @@ fn services(configs: &NameMap<ServiceConfig>) -> Result<Vec<Arc<Service>>, Inval
         let endpoints =
             endpoints(config).map_err(|invalid| invalid.under(name.as_str()).under("services"))?;
         let preserve_host = config.preserve_host;
-        Ok(Arc::new(Service {
-            name: name.as_str().into(),
-            preserve_host,
-            endpoints,
-        }))
+        Ok(Arc::new(Service { name: name.as_str().into(), preserve_host, endpoints }))
     });
     services.collect()
 }
@@ -119,9 +109,7 @@ fn endpoints(config: &ServiceConfig) -> Result<Vec<Endpoint>, Invalid> {
             (endpoints.iter().map(address).collect(), None)
         }
         _ => {
-            return Err(Invalid::new(
-                "exactly one of `url` and `endpoints` is needed",
-            ));
+            return Err(Invalid::new("exactly one of `url` and `endpoints` is needed"));
         }
     };
     if scheme_tls == Some(false) && config.tls.is_some() {
@@ -155,10 +143,7 @@ fn endpoints(config: &ServiceConfig) -> Result<Vec<Endpoint>, Invalid> {
 fn authority(address: &Address, tls: bool) -> String {
     let authority = address.authority();
     let standard = if tls { ":443" } else { ":80" };
-    authority
-        .strip_suffix(standard)
-        .unwrap_or(&authority)
-        .to_owned()
+    authority.strip_suffix(standard).unwrap_or(&authority).to_owned()
 }
 
 /// Reads a service's url: an address, and whether it is inside TLS.
@@ -176,16 +161,12 @@ fn from_url(url: &str) -> Result<(Address, bool), Invalid> {
         let message = "a service's url ends with its port; paths are rewritten by `transform`";
         return Err(Invalid::new(message));
     }
-    let has_port = authority
-        .rsplit_once(':')
-        .is_some_and(|(_, port)| !port.ends_with(']'));
+    let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
     let address = match has_port {
         true => authority.parse::<Address>(),
         false => format!("{authority}:{port}").parse(),
     };
-    address
-        .map(|address| (address, tls))
-        .map_err(|error| Invalid::new(error.to_string()))
+    address.map(|address| (address, tls)).map_err(|error| Invalid::new(error.to_string()))
 }
 
 /// Compiles the routes, and what the matcher has to know of them.
@@ -233,15 +214,10 @@ fn answering(
     services: &[Arc<Service>],
 ) -> Result<(usize, Arc<Service>), Invalid> {
     let Some(wanted) = &config.service else {
-        let message = format!(
-            "route `{}` has nothing that answers, write `service:`",
-            config.name
-        );
+        let message = format!("route `{}` has nothing that answers, write `service:`", config.name);
         return Err(Invalid::new(message));
     };
-    let found = services
-        .iter()
-        .position(|service| *service.name == *wanted.as_str());
+    let found = services.iter().position(|service| *service.name == *wanted.as_str());
     let Some(index) = found else {
         let message = format!("no service is called `{wanted}`");
         return Err(Invalid::new(message).under("service"));
@@ -257,9 +233,7 @@ fn rule(config: &MatchConfig) -> Result<Rule, Invalid> {
             let pattern = match (&path.exact, &path.prefix) {
                 (Some(path), None) => PathPattern::exact(path).map_err(within("exact")),
                 (None, Some(path)) => PathPattern::prefix(path).map_err(within("prefix")),
-                _ => Err(Invalid::new(
-                    "exactly one of `exact` and `prefix` is needed",
-                )),
+                _ => Err(Invalid::new("exactly one of `exact` and `prefix` is needed")),
             };
             pattern.map_err(within("path"))?
         }
@@ -282,19 +256,9 @@ impl<'a> Scopes<'a> {
     fn new(document: &'a Document) -> Self {
         let block = |config: &ServiceConfig| {
             let AttemptPolicies { timeouts } = &config.policies;
-            Block {
-                timeouts: timeouts.clone(),
-                ..Block::default()
-            }
+            Block { timeouts: timeouts.clone(), ..Block::default() }
         };
-        Scopes {
-            services: document
-                .services
-                .iter()
-                .map(|(_, one)| block(one))
-                .collect(),
-            document,
-        }
+        Scopes { services: document.services.iter().map(|(_, one)| block(one)).collect(), document }
     }
 
     /// The scopes of a route, the least specific first: the document, the service, the policy
@@ -305,46 +269,22 @@ impl<'a> Scopes<'a> {
         config: &'b RouteConfig,
         service: usize,
     ) -> Result<Vec<Scope<'b>>, Invalid> {
-        let Document {
-            policies,
-            policy_sets,
-            services,
-            ..
-        } = self.document;
-        let mut scopes = vec![Scope {
-            id: 0,
-            at: vec!["policies".into()],
-            block: policies,
-        }];
-        let (name, _) = services
-            .iter()
-            .nth(service)
-            .expect("the number is of this document");
+        let Document { policies, policy_sets, services, .. } = self.document;
+        let mut scopes = vec![Scope { id: 0, at: vec!["policies".into()], block: policies }];
+        let (name, _) = services.iter().nth(service).expect("the number is of this document");
         let at = vec!["services".into(), name.as_str().into(), "policies".into()];
-        scopes.push(Scope {
-            id: 1 + service,
-            at,
-            block: &self.services[service],
-        });
+        scopes.push(Scope { id: 1 + service, at, block: &self.services[service] });
         for (position, wanted) in config.uses.iter().enumerate() {
             let (number, set) = set(policy_sets, wanted).ok_or_else(|| {
                 let message = format!("no policy set is called `{wanted}`");
                 Invalid::new(message).under(position).under("use")
             })?;
             let at: Vec<Step> = vec!["policy_sets".into(), wanted.as_str().into()];
-            scopes.push(Scope {
-                id: 1 + services.len() + number,
-                at,
-                block: set,
-            });
+            scopes.push(Scope { id: 1 + services.len() + number, at, block: set });
         }
         let id = 1 + services.len() + policy_sets.len() + index;
         let at = vec!["routes".into(), index.into(), "policies".into()];
-        scopes.push(Scope {
-            id,
-            at,
-            block: &config.policies,
-        });
+        scopes.push(Scope { id, at, block: &config.policies });
         Ok(scopes)
     }
 }

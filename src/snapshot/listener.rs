@@ -32,11 +32,7 @@ impl Door {
     /// Turns what was typed into what it means; files are found from `folder`.
     pub fn compile(config: &ListenerConfig, folder: &Path) -> Result<Self, Invalid> {
         let protocols = protocols(config)?;
-        let tls = config
-            .tls
-            .as_ref()
-            .map(|tls| handshake(tls, &protocols, folder))
-            .transpose();
+        let tls = config.tls.as_ref().map(|tls| handshake(tls, &protocols, folder)).transpose();
         let listener = Listener {
             name: config.name.as_str().into(),
             trusted_proxies: config.trusted_proxies.iter().copied().collect(),
@@ -104,10 +100,7 @@ fn handshake(
     };
     let unusable = |key: &'static str, path: &Path, error: &dyn Display| {
         let message = format!("{} cannot be used: {error}", path.display());
-        Invalid::new(message)
-            .under(key)
-            .under(0)
-            .under("certificates")
+        Invalid::new(message).under(key).under(0).under("certificates")
     };
     let path = folder.join(&pair.cert);
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(&path)

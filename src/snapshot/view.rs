@@ -25,22 +25,12 @@ pub struct ServiceView {
 impl View {
     /// A worker's view.
     pub fn new(snapshot: Arc<Snapshot>, metrics: &Metrics) -> Self {
-        let service = |name: &str| ServiceView {
-            metrics: metrics.service(name),
-            turn: AtomicUsize::new(0),
-        };
+        let service =
+            |name: &str| ServiceView { metrics: metrics.service(name), turn: AtomicUsize::new(0) };
         View {
-            routes: snapshot
-                .routes
-                .iter()
-                .map(|route| metrics.route(&route.name))
-                .collect(),
+            routes: snapshot.routes.iter().map(|route| metrics.route(&route.name)).collect(),
             unmatched: metrics.route(UNMATCHED),
-            services: snapshot
-                .services
-                .iter()
-                .map(|one| service(&one.name))
-                .collect(),
+            services: snapshot.services.iter().map(|one| service(&one.name)).collect(),
             snapshot,
         }
     }

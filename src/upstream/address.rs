@@ -69,15 +69,11 @@ fn is_host_name(host: &str) -> bool {
     let mut labels = host.strip_suffix('.').unwrap_or(host).split('.');
     let is_label = |label: &str| {
         (1..=63).contains(&label.len())
-            && label
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
     };
     host.len() <= 253
         && labels.clone().all(is_label)
-        && labels
-            .next_back()
-            .is_some_and(|last| !last.bytes().all(|b| b.is_ascii_digit()))
+        && labels.next_back().is_some_and(|last| !last.bytes().all(|b| b.is_ascii_digit()))
 }
 
 impl Address {
@@ -131,9 +127,7 @@ impl fmt::Display for Address {
 
 impl<'de> Deserialize<'de> for Address {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(D::Error::custom)
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
     }
 }
 
@@ -149,14 +143,8 @@ mod tests {
     fn addresses_names_and_sockets_are_told_apart() {
         assert!(matches!(parse("10.0.0.1:80"), Ok(Address::Ip(_))));
         assert!(matches!(parse("[::1]:80"), Ok(Address::Ip(_))));
-        assert_eq!(
-            parse("a.internal:80"),
-            Ok(Address::Name("a.internal".into(), 80))
-        );
-        assert_eq!(
-            parse("unix:/run/a.sock"),
-            Ok(Address::Unix("/run/a.sock".into()))
-        );
+        assert_eq!(parse("a.internal:80"), Ok(Address::Name("a.internal".into(), 80)));
+        assert_eq!(parse("unix:/run/a.sock"), Ok(Address::Unix("/run/a.sock".into())));
     }
 
     #[test]
@@ -165,11 +153,7 @@ mod tests {
             parse("a.internal").unwrap_err(),
             "`a.internal` has no port, write it as `a.internal:80`"
         );
-        assert!(
-            parse("10.0.0.256:80")
-                .unwrap_err()
-                .contains("neither an IP address")
-        );
+        assert!(parse("10.0.0.256:80").unwrap_err().contains("neither an IP address"));
         assert!(parse("a:0").unwrap_err().contains("1 to 65535"));
         assert!(parse("unix:run/a.sock").unwrap_err().contains("absolute"));
         assert!(parse("a b:80").is_err());

@@ -22,11 +22,7 @@ pub struct Resolver {
 
 impl Resolver {
     pub(super) fn new(address: Address) -> Self {
-        Resolver {
-            fixed: address.fixed(),
-            address,
-            resolved: ArcSwap::default(),
-        }
+        Resolver { fixed: address.fixed(), address, resolved: ArcSwap::default() }
     }
 
     /// Writes the address for a turn into `peer`, which already has one that is fixed; `None`
@@ -73,11 +69,7 @@ impl Resolver {
 ///
 /// Returns when each name was asked for once, whatever came of it.
 pub async fn keep_resolved(service: &Arc<Service>) {
-    if !service
-        .endpoints
-        .iter()
-        .any(|endpoint| endpoint.address.is_name())
-    {
+    if !service.endpoints.iter().any(|endpoint| endpoint.address.is_name()) {
         return;
     }
     let complete = refresh(service).await;
@@ -119,9 +111,7 @@ mod tests {
     #[tokio::test]
     async fn a_name_that_is_gone_keeps_its_last_addresses() {
         let resolver = Resolver::new(Address::Name("name.invalid".into(), 80));
-        resolver
-            .resolved
-            .store(Arc::new(vec![SocketAddr::from(([127, 0, 0, 1], 80))]));
+        resolver.resolved.store(Arc::new(vec![SocketAddr::from(([127, 0, 0, 1], 80))]));
         assert!(!resolver.refresh().await);
         let mut peer = PeerAddress::Inet(SocketAddr::from(([0, 0, 0, 0], 0)));
         assert_eq!(resolver.address(7, &mut peer), Some(()));

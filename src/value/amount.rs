@@ -22,13 +22,9 @@ impl Amount {
     /// errors: "a duration", "a size".
     pub(super) fn split<'a>(text: &'a str, what: &str) -> Result<(Amount, &'a str), Invalid> {
         if text.starts_with('-') {
-            return Err(Invalid::new(format!(
-                "`{text}` is negative, which {what} cannot be"
-            )));
+            return Err(Invalid::new(format!("`{text}` is negative, which {what} cannot be")));
         }
-        let end = text
-            .find(|c: char| !c.is_ascii_digit() && c != '.')
-            .unwrap_or(text.len());
+        let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
         let (number, unit) = text.split_at(end);
         let (whole, fraction) = match number.split_once('.') {
             Some((_, "")) => return Err(not_a_number(text, what)),
@@ -48,10 +44,7 @@ impl Amount {
 
     /// Counts the amount in the small unit of which the written unit has `scale`.
     pub(super) fn times(self, scale: u64) -> Result<u64, Misfit> {
-        let scaled = self
-            .digits
-            .checked_mul(u128::from(scale))
-            .ok_or(Misfit::TooLarge)?;
+        let scaled = self.digits.checked_mul(u128::from(scale)).ok_or(Misfit::TooLarge)?;
         let divisor = 10u128.checked_pow(self.decimals).ok_or(Misfit::TooFine)?;
         if scaled % divisor != 0 {
             return Err(Misfit::TooFine);
@@ -61,9 +54,7 @@ impl Amount {
 }
 
 fn not_a_number(text: &str, what: &str) -> Invalid {
-    Invalid::new(format!(
-        "`{text}` is not {what}: it must begin with a number"
-    ))
+    Invalid::new(format!("`{text}` is not {what}: it must begin with a number"))
 }
 
 #[cfg(test)]
@@ -86,10 +77,7 @@ mod tests {
     fn malformed_numbers_are_refused() {
         for text in ["", "s", ".5s", "5.s", "1.2.3s", "."] {
             let message = Amount::split(text, "a duration").unwrap_err().to_string();
-            assert!(
-                message.contains("must begin with a number"),
-                "{text}: {message}"
-            );
+            assert!(message.contains("must begin with a number"), "{text}: {message}");
         }
     }
 }

@@ -33,20 +33,15 @@ impl FromStr for ByteSize {
         let Some((_, scale)) = UNITS.iter().find(|(name, _)| *name == unit) else {
             return Err(unknown_unit(text, unit));
         };
-        amount
-            .times(*scale)
-            .map(ByteSize)
-            .map_err(|misfit| match misfit {
-                Misfit::TooLarge => Invalid::new(format!("`{text}` does not fit in 64 bits")),
-                Misfit::TooFine => Invalid::new(format!("`{text}` is not a whole number of bytes")),
-            })
+        amount.times(*scale).map(ByteSize).map_err(|misfit| match misfit {
+            Misfit::TooLarge => Invalid::new(format!("`{text}` does not fit in 64 bits")),
+            Misfit::TooFine => Invalid::new(format!("`{text}` is not a whole number of bytes")),
+        })
     }
 }
 
 fn unknown_unit(text: &str, unit: &str) -> Invalid {
-    let meant = UNITS
-        .iter()
-        .find(|(name, _)| name.eq_ignore_ascii_case(unit));
+    let meant = UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit));
     Invalid::new(match meant {
         Some((name, _)) => format!("`{text}` has an unknown unit: did you mean `{name}`?"),
         None => format!(
@@ -57,10 +52,7 @@ fn unknown_unit(text: &str, unit: &str) -> Invalid {
 
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match UNITS
-            .iter()
-            .find(|(_, scale)| self.0 != 0 && self.0.is_multiple_of(*scale))
-        {
+        match UNITS.iter().find(|(_, scale)| self.0 != 0 && self.0.is_multiple_of(*scale)) {
             Some((unit, scale)) => write!(f, "{}{unit}", self.0 / scale),
             None => write!(f, "{}B", self.0),
         }
@@ -69,10 +61,7 @@ impl fmt::Display for ByteSize {
 
 impl<'de> Deserialize<'de> for ByteSize {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserialize_quantity(
-            deserializer,
-            "a size such as `32KiB`, `10MB` or a number of bytes",
-        )
+        deserialize_quantity(deserializer, "a size such as `32KiB`, `10MB` or a number of bytes")
     }
 }
 
@@ -103,14 +92,8 @@ mod tests {
 
     #[test]
     fn bare_integer_counts_bytes() {
-        assert_eq!(
-            serde_yaml::from_str::<ByteSize>("4096").unwrap(),
-            ByteSize(4096)
-        );
-        assert_eq!(
-            serde_yaml::from_str::<ByteSize>("\"4096\"").unwrap(),
-            ByteSize(4096)
-        );
+        assert_eq!(serde_yaml::from_str::<ByteSize>("4096").unwrap(), ByteSize(4096));
+        assert_eq!(serde_yaml::from_str::<ByteSize>("\"4096\"").unwrap(), ByteSize(4096));
     }
 
     #[test]
@@ -121,9 +104,7 @@ mod tests {
         assert!(refusal("1.5").contains("not a whole number of bytes"));
         assert!(refusal("99999999999GiB").contains("64 bits"));
         assert!(refusal("-1").contains("negative"));
-        let error = serde_yaml::from_str::<ByteSize>("{a: 1}")
-            .unwrap_err()
-            .to_string();
+        let error = serde_yaml::from_str::<ByteSize>("{a: 1}").unwrap_err().to_string();
         assert!(error.contains("expected a size such as"), "{error}");
     }
 

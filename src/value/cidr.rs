@@ -52,10 +52,7 @@ impl fmt::Display for Cidr {
 
 impl<'de> Deserialize<'de> for Cidr {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserialize_text(
-            deserializer,
-            "a network such as `10.0.0.0/8`, or an address",
-        )
+        deserialize_text(deserializer, "a network such as `10.0.0.0/8`, or an address")
     }
 }
 
@@ -93,10 +90,7 @@ impl FromIterator<Cidr> for CidrSet {
                 IpNet::V6(net) => v6.push((net.network().into(), net.broadcast().into())),
             }
         }
-        CidrSet {
-            v4: Ranges::new(v4),
-            v6: Ranges::new(v6),
-        }
+        CidrSet { v4: Ranges::new(v4), v6: Ranges::new(v6) }
     }
 }
 
@@ -133,9 +127,7 @@ impl<A: Copy + Ord> Ranges<A> {
 
     fn contains(&self, address: A) -> bool {
         let after = self.0.partition_point(|(first, _)| *first <= address);
-        after
-            .checked_sub(1)
-            .is_some_and(|at| address <= self.0[at].1)
+        after.checked_sub(1).is_some_and(|at| address <= self.0[at].1)
     }
 }
 

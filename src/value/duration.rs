@@ -74,10 +74,7 @@ impl fmt::Display for Duration {
         if nanos == 0 {
             return f.write_str("0s");
         }
-        match UNITS
-            .iter()
-            .find(|(_, scale)| nanos.is_multiple_of(u128::from(*scale)))
-        {
+        match UNITS.iter().find(|(_, scale)| nanos.is_multiple_of(u128::from(*scale))) {
             Some((unit, scale)) => write!(f, "{}{unit}", nanos / u128::from(*scale)),
             None => write!(f, "{}.{:03}us", nanos / 1_000, nanos % 1_000),
         }
@@ -132,16 +129,9 @@ mod tests {
     #[test]
     fn bare_number_misses_its_unit() {
         assert!(refusal("5").contains("a unit is missing"));
-        let error = serde_yaml::from_str::<Duration>("5")
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("a unit is missing after `5`: write 5ms, 5s or 5m"),
-            "{error}"
-        );
-        let error = serde_yaml::from_str::<Duration>("1.5")
-            .unwrap_err()
-            .to_string();
+        let error = serde_yaml::from_str::<Duration>("5").unwrap_err().to_string();
+        assert!(error.contains("a unit is missing after `5`: write 5ms, 5s or 5m"), "{error}");
+        let error = serde_yaml::from_str::<Duration>("1.5").unwrap_err().to_string();
         assert!(error.contains("a unit is missing"), "{error}");
     }
 
@@ -158,9 +148,7 @@ mod tests {
 
     #[test]
     fn wrong_type_hears_what_was_meant() {
-        let error = serde_yaml::from_str::<Duration>("[5s]")
-            .unwrap_err()
-            .to_string();
+        let error = serde_yaml::from_str::<Duration>("[5s]").unwrap_err().to_string();
         assert!(error.contains("expected a duration such as"), "{error}");
     }
 

@@ -24,10 +24,7 @@ pub enum Step {
 impl Invalid {
     /// Describes a mistake that has no place yet.
     pub fn new(message: impl Into<String>) -> Self {
-        Invalid {
-            at: Vec::new(),
-            message: message.into(),
-        }
+        Invalid { at: Vec::new(), message: message.into() }
     }
 
     /// Puts a step in front of the path: callers add what they know while the error travels up.
@@ -74,11 +71,8 @@ mod tests {
 
     #[test]
     fn path_reads_from_the_root() {
-        let invalid = Invalid::new("no such path")
-            .under("path")
-            .under("match")
-            .under(0)
-            .under("routes");
+        let invalid =
+            Invalid::new("no such path").under("path").under("match").under(0).under("routes");
         assert_eq!(invalid.to_string(), "routes[0].match.path: no such path");
     }
 

@@ -96,10 +96,7 @@ mod tests {
 
     #[test]
     fn letters_digits_and_three_signs_are_a_name() {
-        assert_eq!(
-            "orders_v2.eu-1".parse::<Name>().unwrap().as_str(),
-            "orders_v2.eu-1"
-        );
+        assert_eq!("orders_v2.eu-1".parse::<Name>().unwrap().as_str(), "orders_v2.eu-1");
         assert_eq!(serde_yaml::from_str::<Name>("404").unwrap().as_str(), "404");
         assert_eq!(serde_yaml::from_str::<Name>("1.0").unwrap().as_str(), "1.0");
     }

@@ -42,10 +42,7 @@ impl<T> NameMap<T> {
 
 impl<T> Default for NameMap<T> {
     fn default() -> Self {
-        NameMap {
-            entries: Vec::new(),
-            places: HashMap::new(),
-        }
+        NameMap { entries: Vec::new(), places: HashMap::new() }
     }
 }
 
@@ -101,9 +98,7 @@ impl Visitor<'_> for NewName<'_> {
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Name, E> {
         if self.0.contains_key(text) {
-            return Err(E::custom(format!(
-                "`{text}` stands here twice: a name is given once"
-            )));
+            return Err(E::custom(format!("`{text}` stands here twice: a name is given once")));
         }
         text.parse().map_err(E::custom)
     }
@@ -120,41 +115,26 @@ mod tests {
         let map: Numbers = serde_yaml::from_str("{zoo: 1, ant: 2, 404: 3}").unwrap();
         let names: Vec<_> = map.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["zoo", "ant", "404"]);
-        assert_eq!(
-            (map.get("ant"), map.get("bee"), map.len()),
-            (Some(&2), None, 3)
-        );
+        assert_eq!((map.get("ant"), map.get("bee"), map.len()), (Some(&2), None, 3));
     }
 
     #[test]
     fn second_entry_of_a_name_is_refused_where_it_stands() {
         let error = serde_yaml::from_str::<Numbers>("a: 1\nb: 2\na: 3\n").unwrap_err();
-        assert!(
-            error.to_string().contains("`a` stands here twice"),
-            "{error}"
-        );
-        assert_eq!(
-            error.location().map(|at| (at.line(), at.column())),
-            Some((3, 1))
-        );
+        assert!(error.to_string().contains("`a` stands here twice"), "{error}");
+        assert_eq!(error.location().map(|at| (at.line(), at.column())), Some((3, 1)));
     }
 
     #[test]
     fn key_that_is_no_name_is_refused_where_it_stands() {
         let error = serde_yaml::from_str::<Numbers>("a: 1\nb c: 2\n").unwrap_err();
-        assert!(
-            error.to_string().contains("the name `b c` holds ' '"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("the name `b c` holds ' '"), "{error}");
         assert_eq!(error.location().map(|at| at.line()), Some(2));
     }
 
     #[test]
     fn list_is_refused_with_what_was_meant() {
         let error = serde_yaml::from_str::<Numbers>("[a]").unwrap_err();
-        assert!(
-            error.to_string().contains("a map whose keys are names"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("a map whose keys are names"), "{error}");
     }
 }

@@ -47,9 +47,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Values<T> {
     fn visit_seq<A: SeqAccess<'de>>(self, access: A) -> Result<OneOrMany<T>, A::Error> {
         let values = Vec::deserialize(SeqAccessDeserializer::new(access))?;
         if values.is_empty() {
-            return Err(A::Error::custom(
-                "the list is empty: leave its key out to mean any",
-            ));
+            return Err(A::Error::custom("the list is empty: leave its key out to mean any"));
         }
         Ok(OneOrMany(values))
     }
@@ -79,26 +77,15 @@ mod tests {
         let list: Deny = serde_yaml::from_str("deny: [10.0.0.0/8]").unwrap();
         assert_eq!(one.deny, list.deny);
         assert_eq!(list.deny.len(), 1);
-        assert_eq!(
-            serde_yaml::from_str::<OneOrMany<u16>>("503")
-                .unwrap()
-                .into_vec(),
-            [503]
-        );
+        assert_eq!(serde_yaml::from_str::<OneOrMany<u16>>("503").unwrap().into_vec(), [503]);
     }
 
     #[test]
     fn mistake_is_placed_whether_listed_or_not() {
-        for (yaml, column) in [
-            ("\ndeny: 10.0.0.1/8", 7),
-            ("\ndeny: [10.0.0.1, 10.0.0.1/8]", 18),
-        ] {
+        for (yaml, column) in [("\ndeny: 10.0.0.1/8", 7), ("\ndeny: [10.0.0.1, 10.0.0.1/8]", 18)] {
             let error = serde_yaml::from_str::<Deny>(yaml).unwrap_err();
             assert!(error.to_string().contains("did you mean"), "{error}");
-            assert_eq!(
-                error.location().map(|at| (at.line(), at.column())),
-                Some((2, column))
-            );
+            assert_eq!(error.location().map(|at| (at.line(), at.column())), Some((2, column)));
         }
     }
 

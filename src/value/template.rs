@@ -67,11 +67,7 @@ const SEGMENT: &AsciiSet = &COMPONENT
     .remove(b'@');
 
 /// What must be encoded behind a `?`: all but unreserved, since a query reads `&`, `=` and `+`.
-const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
+const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 impl Template {
     /// Parses a template; `env` looks up environment variables.
@@ -82,10 +78,7 @@ impl Template {
     /// not set and has no alternative.
     pub fn parse(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Template, String> {
         let parts = parse::parts(text, env).map_err(|invalid| invalid.to_string())?;
-        Ok(Template {
-            text: text.to_owned(),
-            parts,
-        })
+        Ok(Template { text: text.to_owned(), parts })
     }
 
     /// Returns the whole text when it is the same for every request.
@@ -186,12 +179,8 @@ impl Part {
 
 /// Tells whether a path has a segment that a server would resolve instead of serve.
 fn climbs(target: &[u8]) -> bool {
-    let path = target
-        .split(|byte| *byte == b'?')
-        .next()
-        .unwrap_or_default();
-    path.split(|byte| *byte == b'/')
-        .any(|segment| matches!(segment, b"." | b".."))
+    let path = target.split(|byte| *byte == b'?').next().unwrap_or_default();
+    path.split(|byte| *byte == b'/').any(|segment| matches!(segment, b"." | b".."))
 }
 
 impl FromStr for Template {
@@ -217,10 +206,7 @@ impl fmt::Debug for Template {
 
 impl<'de> Deserialize<'de> for Template {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserialize_text(
-            deserializer,
-            "text, which may hold references such as `$(client.ip)`",
-        )
+        deserialize_text(deserializer, "text, which may hold references such as `$(client.ip)`")
     }
 }
 

@@ -17,10 +17,7 @@ where
     T: FromStr<Err: fmt::Display>,
     D: Deserializer<'de>,
 {
-    deserializer.deserialize_str(Text {
-        expected,
-        word: PhantomData,
-    })
+    deserializer.deserialize_str(Text { expected, word: PhantomData })
 }
 
 /// Reads a quantity, which may stand as a string with a unit or as a bare number: whether a bare
@@ -33,10 +30,7 @@ where
     T: FromStr<Err: fmt::Display>,
     D: Deserializer<'de>,
 {
-    deserializer.deserialize_any(Text {
-        expected,
-        word: PhantomData,
-    })
+    deserializer.deserialize_any(Text { expected, word: PhantomData })
 }
 
 struct Text<T> {

@@ -67,9 +67,7 @@ pub(super) fn check_token(text: &str, what: &str) -> Result<(), Invalid> {
     }
     let in_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
     match text.chars().find(|c| !in_token(*c)) {
-        Some(c) => Err(Invalid::new(format!(
-            "the {what} `{text}` must not hold {c:?}"
-        ))),
+        Some(c) => Err(Invalid::new(format!("the {what} `{text}` must not hold {c:?}"))),
         None => Ok(()),
     }
 }
@@ -128,14 +126,8 @@ mod tests {
     #[test]
     fn bad_header_name_is_told_its_bad_character() {
         let refusal = |text: &str| text.parse::<HeaderName>().unwrap_err().to_string();
-        assert_eq!(
-            refusal("x request"),
-            "the header name `x request` must not hold ' '"
-        );
-        assert_eq!(
-            refusal("x-id:"),
-            "the header name `x-id:` must not hold ':'"
-        );
+        assert_eq!(refusal("x request"), "the header name `x request` must not hold ' '");
+        assert_eq!(refusal("x-id:"), "the header name `x-id:` must not hold ':'");
         assert_eq!(refusal(""), "a header name is missing here");
         assert!(refusal(&"x".repeat(70_000)).contains("too long"));
     }

@@ -159,10 +159,7 @@ fn editable(name: &HeaderName) -> Result<http::HeaderName, Invalid> {
         "upgrade",
     ];
     if CONNECTION.contains(&name.as_str()) {
-        let refusal = format!(
-            "`{}` belongs to the connection, the gateway sets it",
-            name.as_str()
-        );
+        let refusal = format!("`{}` belongs to the connection, the gateway sets it", name.as_str());
         return Err(Invalid::new(refusal));
     }
     Ok((**name).clone())

@@ -47,33 +47,17 @@ impl Rewrite {
     /// Turns what was typed into what it means.
     pub fn compile(config: &Config) -> Result<Self, Invalid> {
         match config {
-            Config {
-                strip_prefix: Some(from),
-                replace_prefix: None,
-                replace: None,
-            } => Ok(Rewrite::Prefix {
-                from: prefix(from, "strip_prefix")?,
-                to: String::new(),
-            }),
-            Config {
-                strip_prefix: None,
-                replace_prefix: Some(one),
-                replace: None,
-            } => {
+            Config { strip_prefix: Some(from), replace_prefix: None, replace: None } => {
+                Ok(Rewrite::Prefix { from: prefix(from, "strip_prefix")?, to: String::new() })
+            }
+            Config { strip_prefix: None, replace_prefix: Some(one), replace: None } => {
                 let within = |invalid: Invalid| invalid.under("replace_prefix");
                 let from = prefix(&one.from, "from").map_err(within)?;
                 let to = prefix(&one.to, "to").map_err(within)?;
                 Ok(Rewrite::Prefix { from, to })
             }
-            Config {
-                strip_prefix: None,
-                replace_prefix: None,
-                replace: Some(template),
-            } => {
-                if template
-                    .as_literal()
-                    .is_some_and(|path| !path.starts_with('/'))
-                {
+            Config { strip_prefix: None, replace_prefix: None, replace: Some(template) } => {
+                if template.as_literal().is_some_and(|path| !path.starts_with('/')) {
                     return Err(Invalid::new("a path begins with `/`").under("replace"));
                 }
                 Ok(Rewrite::Whole(template.clone()))
@@ -89,9 +73,7 @@ impl Rewrite {
         match self {
             Rewrite::Prefix { from, to } => {
                 let path = head.uri.path();
-                let Some(rest) = path
-                    .strip_prefix(from.as_str())
-                    .filter(|rest| on_segment(rest))
+                let Some(rest) = path.strip_prefix(from.as_str()).filter(|rest| on_segment(rest))
                 else {
                     return Some(());
                 };
@@ -102,9 +84,7 @@ impl Rewrite {
             }
             Rewrite::Whole(template) => {
                 let mut target = Vec::new();
-                template
-                    .render_path(&references, &mut target)
-                    .then_some(())?;
+                template.render_path(&references, &mut target).then_some(())?;
                 set_path(head, target)
             }
         }

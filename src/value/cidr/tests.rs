@@ -7,10 +7,7 @@ fn refusal(text: &str) -> String {
 }
 
 fn set(networks: &[&str]) -> CidrSet {
-    networks
-        .iter()
-        .map(|text| text.parse::<Cidr>().unwrap())
-        .collect()
+    networks.iter().map(|text| text.parse::<Cidr>().unwrap()).collect()
 }
 
 fn holds(networks: &[&str], address: &str) -> bool {
@@ -19,10 +16,7 @@ fn holds(networks: &[&str], address: &str) -> bool {
 
 #[test]
 fn bare_address_is_its_own_network() {
-    assert_eq!(
-        "10.0.0.1".parse::<Cidr>().unwrap().to_string(),
-        "10.0.0.1/32"
-    );
+    assert_eq!("10.0.0.1".parse::<Cidr>().unwrap().to_string(), "10.0.0.1/32");
     assert_eq!("::1".parse::<Cidr>().unwrap().to_string(), "::1/128");
 }
 
@@ -34,14 +28,7 @@ fn host_bits_are_refused_with_the_network_that_was_meant() {
 
 #[test]
 fn what_is_no_network_is_refused() {
-    for text in [
-        "",
-        "10.0.0.0/33",
-        "10.0.0/8",
-        "10.0.0.0/255.0.0.0",
-        "example.com",
-        " 10.0.0.1",
-    ] {
+    for text in ["", "10.0.0.0/33", "10.0.0/8", "10.0.0.0/255.0.0.0", "example.com", " 10.0.0.1"] {
         assert!(refusal(text).contains("is not a network"), "{text}");
     }
 }
@@ -50,10 +37,7 @@ fn what_is_no_network_is_refused() {
 fn yaml_error_says_where_it_stands() {
     let error = serde_yaml::from_str::<Vec<Cidr>>("- 10.0.0.0/8\n- 10.1.0.0/8\n").unwrap_err();
     assert!(error.to_string().contains("10.0.0.0/8"), "{error}");
-    assert_eq!(
-        error.location().map(|at| (at.line(), at.column())),
-        Some((2, 3))
-    );
+    assert_eq!(error.location().map(|at| (at.line(), at.column())), Some((2, 3)));
 }
 
 #[test]
@@ -98,9 +82,7 @@ fn cidr() -> impl Strategy<Value = Cidr> {
 
 /// Decides as an operator would: network by network.
 fn naive(networks: &[Cidr], address: IpAddr) -> bool {
-    networks
-        .iter()
-        .any(|cidr| canonical(cidr.0).contains(&address.to_canonical()))
+    networks.iter().any(|cidr| canonical(cidr.0).contains(&address.to_canonical()))
 }
 
 proptest! {

@@ -49,9 +49,7 @@ fn terms(inside: &str) -> Result<(Vec<Term>, &str), Invalid> {
         }
         rest = match after.strip_prefix("??") {
             Some(_) if quoted => {
-                return Err(Invalid::new(
-                    "what follows quoted text in `$(…)` is never used",
-                ));
+                return Err(Invalid::new("what follows quoted text in `$(…)` is never used"));
             }
             Some(after) => after,
             None if after.is_empty() => return Err(unclosed(inside)),
@@ -70,25 +68,18 @@ fn terms(inside: &str) -> Result<(Vec<Term>, &str), Invalid> {
 fn term<'a>(rest: &'a str, inside: &str) -> Result<(Term, &'a str), Invalid> {
     if let Some(quoted) = rest.strip_prefix('"') {
         let (text, after) = quoted_text(quoted).ok_or_else(|| {
-            Invalid::new(format!(
-                "quoted text in `$({}` is not closed",
-                beginning(inside)
-            ))
+            Invalid::new(format!("quoted text in `$({}` is not closed", beginning(inside)))
         })?;
         return Ok((Term::Quoted(text), after));
     }
-    let end = rest
-        .find(|c: char| c.is_whitespace() || c == ')')
-        .unwrap_or(rest.len());
+    let end = rest.find(|c: char| c.is_whitespace() || c == ')').unwrap_or(rest.len());
     let end = rest[..end].find("??").unwrap_or(end);
     let (name, after) = rest.split_at(end);
     if name.is_empty() && after.is_empty() {
         return Err(unclosed(inside));
     }
     if name.is_empty() {
-        return Err(Invalid::new(
-            "`$(…)` misses a reference: write one such as `$(client.ip)`",
-        ));
+        return Err(Invalid::new("`$(…)` misses a reference: write one such as `$(client.ip)`"));
     }
     let term = match name.strip_prefix("env:") {
         Some("") => return Err(Invalid::new("a variable's name is missing after `env:`")),
@@ -140,10 +131,7 @@ fn push_choice(parts: &mut Vec<Part>, terms: Vec<Term>, env: Env<'_>) -> Result<
                 "the environment variable `{variable}` is not set, and `$(env:{variable})` has no alternative"
             )));
         }
-        (otherwise, _) => parts.push(Part::Choice(Choice {
-            references,
-            otherwise,
-        })),
+        (otherwise, _) => parts.push(Part::Choice(Choice { references, otherwise })),
     }
     Ok(())
 }

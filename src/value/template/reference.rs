@@ -60,19 +60,12 @@ impl FromStr for Reference {
         }
         if let Some(name) = text.strip_prefix("query.") {
             if name.is_empty() {
-                return Err(Invalid::new(
-                    "a query parameter's name is missing after `query.`",
-                ));
+                return Err(Invalid::new("a query parameter's name is missing after `query.`"));
             }
             return Ok(Reference::Query(name.to_owned()));
         }
-        if ELSEWHERE
-            .iter()
-            .any(|beginning| text.starts_with(beginning))
-        {
-            return Err(Invalid::new(format!(
-                "the reference `{text}` is not available here"
-            )));
+        if ELSEWHERE.iter().any(|beginning| text.starts_with(beginning)) {
+            return Err(Invalid::new(format!("the reference `{text}` is not available here")));
         }
         Err(unknown(text))
     }
@@ -86,15 +79,11 @@ fn unknown(text: &str) -> Invalid {
     };
     let heads = NAMED.map(|beginning| &beginning[..beginning.len() - 1]);
     // A whole word is the better guess: `client.pi` is closer to `client.ip` than to a header.
-    let meant = nearest(text, PLAIN.iter().map(|(word, _)| *word))
-        .map(str::to_owned)
-        .or_else(|| {
+    let meant =
+        nearest(text, PLAIN.iter().map(|(word, _)| *word)).map(str::to_owned).or_else(|| {
             let head = nearest(head, heads)?;
             let beginning = NAMED.iter().find(|beginning| beginning.starts_with(head))?;
-            Some(format!(
-                "{beginning}{}",
-                if tail.is_empty() { "NAME" } else { tail }
-            ))
+            Some(format!("{beginning}{}", if tail.is_empty() { "NAME" } else { tail }))
         });
     Invalid::new(match meant {
         Some(meant) => format!("unknown reference `{text}`: did you mean `{meant}`?"),
@@ -158,17 +147,8 @@ mod tests {
 
     #[test]
     fn reference_of_another_place_is_not_available() {
-        for text in [
-            "path.id",
-            "consumer.name",
-            "identity.sub",
-            "file:key",
-            "answer.body.id",
-        ] {
-            assert_eq!(
-                refusal(text),
-                format!("the reference `{text}` is not available here")
-            );
+        for text in ["path.id", "consumer.name", "identity.sub", "file:key", "answer.body.id"] {
+            assert_eq!(refusal(text), format!("the reference `{text}` is not available here"));
         }
     }
 

@@ -1,0 +1,151 @@
+//! What a request costs before and after Pingora's part, and what a configuration costs to
+//! compile. Figures of one run compare with each other; across runs machines differ more.
+
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use http::{HeaderValue, Method};
+use pingora::http::{RequestHeader, ResponseHeader};
+use sluicegate::config::Source;
+use sluicegate::exchange::{Connection, Facts, Listener, Request, Response, Timeouts};
+use sluicegate::exchange::{UpstreamRequest, request_id};
+use sluicegate::policy::{Block, Chain, Compiler, Scope, States};
+use sluicegate::route::{Matcher, PathPattern, Rule};
+use sluicegate::snapshot;
+use sluicegate::value::CidrSet;
+use std::fmt::Write;
+use std::hint::black_box;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+/// Rules on as many hosts and paths as routes in use have: ten paths a host, exact and prefix.
+fn rules(count: usize) -> Vec<Rule> {
+    let rule = |number: usize| {
+        let host = format!("host-{}.example.com", number / 10);
+        let path = format!("/api/v1/things-{number}");
+        Rule {
+            hosts: vec![host.parse().unwrap()],
+            path: match number % 2 {
+                0 => PathPattern::exact(&path).unwrap(),
+                _ => PathPattern::prefix(&path).unwrap(),
+            },
+            methods: vec![Method::GET, Method::POST],
+        }
+    };
+    (0..count).map(rule).collect()
+}
+
+fn matching(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("match");
+    for count in [10, 1_000, 10_000] {
+        let matcher = Matcher::compile(&rules(count)).unwrap();
+        let number = count / 2 + 1;
+        let host = format!("host-{}.example.com", number / 10);
+        let path = format!("/api/v1/things-{number}/parts/7");
+        group.bench_function(BenchmarkId::new("prefix", count), |bencher| {
+            bencher.iter(|| matcher.find(black_box(&host), black_box(&path), &Method::GET));
+        });
+        group.bench_function(BenchmarkId::new("nothing", count), |bencher| {
+            bencher.iter(|| matcher.find(black_box(&host), black_box("/other/a/b"), &Method::GET));
+        });
+    }
+    group.finish();
+}
+
+fn facts() -> Facts {
+    let timeouts = Timeouts::default();
+    let trusted_proxies = CidrSet::default();
+    let listener = Arc::new(Listener { name: "bench".into(), trusted_proxies, timeouts });
+    let peer = SocketAddr::from(([192, 0, 2, 1], 4711));
+    let now = Instant::now();
+    Facts {
+        started: now,
+        time: SystemTime::now(),
+        request_id: request_id::keep_or_make(None, SystemTime::now()),
+        client: peer.ip(),
+        connection: Arc::new(Connection::new(listener, peer, false, now)),
+    }
+}
+
+fn chain(yaml: &str) -> Chain {
+    let block: Block = serde_yaml::from_str(yaml).unwrap();
+    let scope = Scope { id: 0, at: Vec::new(), block: &block };
+    Compiler::default().compile(&[scope]).unwrap().0
+}
+
+fn policies(criterion: &mut Criterion) {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let facts = facts();
+    let mut client = RequestHeader::build("GET", b"/api/users/1?a=b", None).unwrap();
+    client.insert_header("host", "api.example.com").unwrap();
+    let mut group = criterion.benchmark_group("policies");
+    for (name, yaml) in [
+        ("none", "auth: none"),
+        ("filter and size", "{ip_filter: {deny: [203.0.113.0/24]}, request_size: {body: 1MiB}}"),
+        (
+            "transform",
+            "transform: {request: {path: {strip_prefix: /api}, headers: {set: {x-a: b}}}, \
+             response: {headers: {set: {x-client: $(client.ip)}}}}",
+        ),
+    ] {
+        let chain = chain(yaml);
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                let mut states = States::default();
+                let mut upstream = client.clone();
+                let mut answer = ResponseHeader::build(200, None).unwrap();
+                let mut request = Request { head: &mut client, facts: &facts };
+                let judged = runtime.block_on(chain.on_request(&mut request, &mut states));
+                let head = &mut upstream;
+                let mut request = UpstreamRequest { head, client: &client, facts: &facts };
+                let forwarded = chain.on_upstream_request(&mut request, &mut states);
+                let head = &mut answer;
+                let mut response = Response { head, client: &client, facts: &facts };
+                chain.on_response(&mut response, &mut states);
+                black_box((judged.is_ok(), forwarded.is_ok(), answer))
+            });
+        });
+    }
+    group.finish();
+}
+
+fn ids(criterion: &mut Criterion) {
+    let theirs = HeaderValue::from_static("01920f2e-6b7c-7d3a-8a55-0123456789ab");
+    let now = SystemTime::now();
+    criterion.bench_function("request id/kept", |bencher| {
+        bencher.iter(|| request_id::keep_or_make(black_box(Some(&theirs)), now));
+    });
+    criterion.bench_function("request id/made", |bencher| {
+        bencher.iter(|| request_id::keep_or_make(black_box(None), now));
+    });
+}
+
+fn document(routes: usize) -> Source {
+    let mut text = "version: 1\nlisteners: [{name: http, address: 127.0.0.1:8080}]\n\
+                    policies: {auth: none, request_size: {body: 1MiB}}\n\
+                    services: {origin: {url: \"http://127.0.0.1:9\"}}\nroutes:\n"
+        .to_owned();
+    for number in 0..routes {
+        writeln!(
+            text,
+            "  - {{name: r{number}, match: {{path: {{prefix: /r/{number}}}}}, service: origin}}"
+        )
+        .unwrap();
+    }
+    Source::new(Path::new("bench.yaml"), text)
+}
+
+fn compiling(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("compile");
+    group.sample_size(10);
+    for routes in [10, 1_000, 10_000] {
+        let source = document(routes);
+        group.bench_function(BenchmarkId::new("routes", routes), |bencher| {
+            bencher.iter(|| snapshot::compile(black_box(&source)).unwrap());
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, matching, policies, ids, compiling);
+criterion_main!(benches);
