@@ -14,7 +14,7 @@ pub use listener::{Certificate, ListenerConfig, ListenerTimeouts, ListenerTls, W
 pub use place::{Mistake, Source};
 pub use route::{MatchConfig, PathConfig, RouteConfig};
 pub use service::{AttemptPolicies, EndpointConfig, ServiceConfig, ServiceProtocol, ServiceTls};
-pub use telemetry::{AccessLogConfig, LogFormat, LogTarget, RequestIdConfig, TelemetryConfig};
+pub use telemetry::{AccessLogConfig, RequestIdConfig, TelemetryConfig, Word};
 
 use crate::policy::Block;
 use crate::value::{Duration, NameMap, Template};

@@ -27,13 +27,14 @@ use pingora::modules::http::HttpModules;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, Result};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
+use std::sync::Arc;
 
 /// One worker's gateway.
 pub struct Gateway {
     /// The view that it serves by.
     pub current: Current,
     /// Where it writes its access log.
-    pub access_log: Lines,
+    pub access_log: Arc<Lines>,
 }
 
 #[async_trait]

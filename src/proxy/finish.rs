@@ -38,9 +38,7 @@ pub fn record(gateway: &Gateway, session: &Session, error: Option<&Error>, excha
 
     let cause = match (cause, error) {
         (Some(cause), _) => Some(Cow::Owned(cause)),
-        (None, Some(_)) if late => {
-            Some(Cow::Borrowed("the request's time is over"))
-        }
+        (None, Some(_)) if late => Some(Cow::Borrowed("the request's time is over")),
         (None, error) => error.map(|error| Cow::Owned(error.to_string())),
     };
     let route = route.map(|index| &view.snapshot.routes[index]);

@@ -104,7 +104,8 @@ fn pin(core: usize) -> Result<(), Error> {
 
 async fn serve_until_drained(plan: Plan, ready: oneshot::Sender<Result<(), Error>>) {
     let Plan { doors, view, metrics, access_log, mut shutdown, .. } = plan;
-    let gateway = Gateway { current: Current::new(view), access_log: access_log.clone() };
+    let access_log = Arc::new(access_log);
+    let gateway = Gateway { current: Current::new(view), access_log: Arc::clone(&access_log) };
     let proxy = Arc::new(proxy(gateway));
     // Each request looks at this flag; one of its own spares the worker the others' cache line.
     let (set_draining, draining) = watch::channel(false);

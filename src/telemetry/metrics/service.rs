@@ -1,0 +1,76 @@
+//! What is counted about a service's answers and failures.
+
+use std::time::Duration;
+
+use prometheus::Histogram;
+
+use super::Metrics;
+use super::cause::Causes;
+
+/// The handles of one service on one worker.
+pub struct ServiceMetrics {
+    duration: Histogram,
+    failed: Causes<{ UpstreamError::Other as usize + 1 }>,
+}
+
+impl ServiceMetrics {
+    pub(super) fn new(metrics: &Metrics, service: &str) -> ServiceMetrics {
+        ServiceMetrics {
+            duration: metrics.upstream_duration.with_label_values(&[service]),
+            failed: Causes::new(&metrics.upstream_errors, service),
+        }
+    }
+
+    /// Counts an answer and the time that the service took for it.
+    pub fn answered(&self, upstream: Duration) {
+        self.duration.observe(upstream.as_secs_f64());
+    }
+
+    /// Counts an attempt that brought no usable answer.
+    pub fn failed(&self, cause: UpstreamError) {
+        self.failed.count(cause as usize, cause.as_str());
+    }
+}
+
+/// Why an attempt at a service failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UpstreamError {
+    /// The endpoint refused the connection or could not be reached.
+    Connect,
+    /// The connection was not made in time.
+    ConnectTimeout,
+    /// The TLS handshake with the endpoint failed.
+    Tls,
+    /// The endpoint's name did not resolve.
+    Resolve,
+    /// The endpoint did not send in time.
+    ReadTimeout,
+    /// The endpoint did not take what was sent in time.
+    WriteTimeout,
+    /// The endpoint reset the connection or closed it early.
+    Closed,
+    /// The answer was not valid HTTP.
+    Protocol,
+    /// The request's whole time was used up.
+    Deadline,
+    /// Anything else.
+    Other,
+}
+
+impl UpstreamError {
+    /// Returns the value of the `cause` label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            UpstreamError::Connect => "connect",
+            UpstreamError::ConnectTimeout => "connect_timeout",
+            UpstreamError::Tls => "tls",
+            UpstreamError::Resolve => "resolve",
+            UpstreamError::ReadTimeout => "read_timeout",
+            UpstreamError::WriteTimeout => "write_timeout",
+            UpstreamError::Closed => "closed",
+            UpstreamError::Protocol => "protocol",
+            UpstreamError::Deadline => "deadline",
+            UpstreamError::Other => "other",
+        }
+    }
+}
