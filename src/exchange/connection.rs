@@ -126,9 +126,12 @@ impl Connection {
         self.refused.load(Relaxed)
     }
 
-    /// Says that a head could not be read.
-    pub fn set_refused(&self) {
-        self.refused.store(true, Relaxed);
+    /// Says that something is written to the client. Before a head is complete that can only be
+    /// Pingora's word that it could not be read; HTTP/2 has settings to send.
+    pub fn bytes_go(&self) {
+        if self.phase() == Phase::Head && !self.multiplexed.load(Relaxed) {
+            self.refused.store(true, Relaxed);
+        }
     }
 
     /// Says that bytes came: between requests, the first of a head.

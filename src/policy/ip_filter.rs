@@ -10,8 +10,8 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Networks that may ask; when there are any, no others may.
-    pub allow: Vec<Cidr>,
+    /// Networks that may ask; no others may. Anyone may where it is left out.
+    pub allow: Option<Vec<Cidr>>,
     /// Networks that may not ask, whatever `allow` says. Those of all scopes count together.
     pub deny: Vec<Cidr>,
 }
@@ -39,7 +39,12 @@ impl Kind for IpFilter {
     }
 
     fn compile(config: &Config) -> Result<Self, Invalid> {
-        let allow = (!config.allow.is_empty()).then(|| config.allow.iter().copied().collect());
+        // It could be meant either way, and one of them is open to the world.
+        if config.allow.as_ref().is_some_and(Vec::is_empty) {
+            let message = "an empty list lets nobody in; leave `allow` out if anyone may ask";
+            return Err(Invalid::new(message).under("allow"));
+        }
+        let allow = config.allow.as_ref().map(|allow| allow.iter().copied().collect());
         Ok(IpFilter { allow, deny: config.deny.iter().copied().collect() })
     }
 }

@@ -33,7 +33,8 @@ pub fn peer(session: &Session, exchange: &mut Exchange) -> Result<Box<HttpPeer>>
                 // A tunnel may be silent, but the answer that opens it must come in time.
                 let read = peer.options.read_timeout.take();
                 let opened = read.and_then(|read| now.checked_add(read));
-                exchange.facts.connection.set_deadline(opened);
+                let deadline = opened.into_iter().chain(exchange.deadline).min();
+                exchange.facts.connection.set_deadline(deadline);
             }
             attempts.endpoint = Some((number, peer._address.clone()));
             Ok(Box::new(peer))

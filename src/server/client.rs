@@ -6,7 +6,7 @@
 //! of an answer into one packet.
 
 use super::preface::{PREFACE, Spoken, Told, tell};
-use crate::exchange::{Connection, Phase};
+use crate::exchange::Connection;
 use async_trait::async_trait;
 use pingora::http::ResponseHeader;
 use pingora::protocols::l4::socket::SocketAddr as PeerAddress;
@@ -227,10 +227,7 @@ impl<S: Transport> AsyncWrite for Client<S> {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
-        if this.connection.phase() == Phase::Head {
-            // Nobody but Pingora answers a head that is not complete: it could not be read.
-            this.connection.set_refused();
-        }
+        this.connection.bytes_go();
         if this.gathered.len() + buf.len() <= GATHERED {
             if this.gathered.capacity() == 0 {
                 this.gathered.reserve(GATHERED);
