@@ -16,6 +16,10 @@ use super::options::Target;
 /// How long to wait for a pipe that is full and, being non-blocking, says so.
 const PIPE_PAUSE: Duration = Duration::from_millis(1);
 
+/// How long batches gather between two looks at the channel. A thread found waiting costs the
+/// worker a system call to wake it; under load it should be found resting instead.
+const REST: Duration = Duration::from_millis(5);
+
 /// Takes batches until it is told to close, or until nobody is left to send any.
 pub(super) struct Writer {
     sink: Sink,
@@ -34,7 +38,14 @@ impl Writer {
                 return;
             };
             self.take(message);
+            self.take_waiting();
+            std::thread::sleep(REST);
         }
+        // What was sent before the close is in the channel when the close is seen.
+        self.take_waiting();
+    }
+
+    fn take_waiting(&mut self) {
         while let Ok(message) = self.messages.try_recv() {
             self.take(message);
         }
