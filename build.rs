@@ -4,14 +4,8 @@ use std::fs;
 use std::process::Command;
 
 fn main() {
-    println!(
-        "cargo::rustc-env=SLUICEGATE_COMMIT={}",
-        commit().as_deref().unwrap_or("unknown")
-    );
-    println!(
-        "cargo::rustc-env=SLUICEGATE_PINGORA={}",
-        pingora().as_deref().unwrap_or("unknown")
-    );
+    println!("cargo::rustc-env=SLUICEGATE_COMMIT={}", commit().as_deref().unwrap_or("unknown"));
+    println!("cargo::rustc-env=SLUICEGATE_PINGORA={}", pingora().as_deref().unwrap_or("unknown"));
     println!("cargo::rerun-if-changed=Cargo.lock");
 }
 
@@ -37,9 +31,7 @@ fn git(arguments: &[&str]) -> Option<String> {
 /// The version that the lock file names: the package's line is followed by it.
 fn pingora() -> Option<String> {
     let lock = fs::read_to_string("Cargo.lock").ok()?;
-    let mut lines = lock
-        .lines()
-        .skip_while(|line| *line != "name = \"pingora\"");
+    let mut lines = lock.lines().skip_while(|line| *line != "name = \"pingora\"");
     let version = lines.nth(1)?.strip_prefix("version = \"")?;
     Some(version.strip_suffix('"')?.to_owned())
 }

@@ -120,6 +120,7 @@ impl<'de> Deserialize<'de> for Threads {
 #[serde(deny_unknown_fields)]
 pub struct AdminConfig {
     /// The address; best one that only operators reach.
+    #[serde(deserialize_with = "listener::address")]
     pub address: SocketAddr,
     /// What a caller must send as a bearer token for all but the health endpoints.
     pub token: Option<Template>,

@@ -5,12 +5,13 @@
 
 mod connection;
 pub mod request_id;
+mod trace;
 
 pub use connection::{Connection, InFlight, Listener, Phase, Timeouts};
+pub use trace::Trace;
 
 use crate::value::{Reference, Source};
-use http::HeaderValue;
-use pingora::http::{RequestHeader, ResponseHeader};
+use http::{HeaderValue, request, response};
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -25,6 +26,8 @@ pub struct Facts {
     pub time: SystemTime,
     /// The request id, kept from the client or made; fit for a header as it is.
     pub request_id: HeaderValue,
+    /// The trace that it belongs to, kept from the client or made.
+    pub trace: Trace,
     /// The client's address, as far as trusted proxies vouch for it; otherwise the peer's.
     pub client: IpAddr,
     /// The connection that it came on.
@@ -42,7 +45,7 @@ impl Facts {
 #[derive(Debug)]
 pub struct Request<'a> {
     /// The client's head.
-    pub head: &'a mut RequestHeader,
+    pub head: &'a request::Parts,
     /// What is known of it.
     pub facts: &'a Facts,
 }
@@ -51,9 +54,9 @@ pub struct Request<'a> {
 #[derive(Debug)]
 pub struct UpstreamRequest<'a> {
     /// The head that the service will get.
-    pub head: &'a mut RequestHeader,
+    pub head: &'a mut request::Parts,
     /// The client's head, for references.
-    pub client: &'a RequestHeader,
+    pub client: &'a request::Parts,
     /// What is known of the request.
     pub facts: &'a Facts,
 }
@@ -62,15 +65,15 @@ pub struct UpstreamRequest<'a> {
 #[derive(Debug)]
 pub struct Response<'a> {
     /// The head that the client will get.
-    pub head: &'a mut ResponseHeader,
+    pub head: &'a mut response::Parts,
     /// The client's request head, for references.
-    pub client: &'a RequestHeader,
+    pub client: &'a request::Parts,
     /// What is known of the request.
     pub facts: &'a Facts,
 }
 
 /// The host that a request names: the authority of HTTP/2 or of an absolute target, else `Host`.
-pub fn host(head: &RequestHeader) -> &[u8] {
+pub fn host(head: &request::Parts) -> &[u8] {
     if let Some(authority) = head.uri.authority() {
         return authority.as_str().as_bytes();
     }
@@ -81,7 +84,7 @@ pub fn host(head: &RequestHeader) -> &[u8] {
 #[derive(Debug, Clone, Copy)]
 pub struct References<'a> {
     /// The client's head.
-    pub head: &'a RequestHeader,
+    pub head: &'a request::Parts,
     /// What is known of the request.
     pub facts: &'a Facts,
 }
@@ -111,7 +114,7 @@ fn query<'a>(query: &'a str, name: &str) -> Option<Cow<'a, [u8]>> {
 }
 
 /// The first cookie of a name (RFC 6265 §4.2.1).
-fn cookie<'a>(head: &'a RequestHeader, name: &str) -> Option<&'a [u8]> {
+fn cookie<'a>(head: &'a request::Parts, name: &str) -> Option<&'a [u8]> {
     let lines = head.headers.get_all(http::header::COOKIE).iter();
     lines.flat_map(|line| line.as_bytes().split(|&b| b == b';')).find_map(|pair| {
         let pair = pair.trim_ascii();
@@ -124,10 +127,10 @@ fn cookie<'a>(head: &'a RequestHeader, name: &str) -> Option<&'a [u8]> {
 mod tests {
     use super::*;
 
-    fn head(target: &str, fields: &[(&'static str, &str)]) -> RequestHeader {
-        let mut head = RequestHeader::build("GET", target.as_bytes(), None).unwrap();
+    fn head(target: &str, fields: &[(&'static str, &'static str)]) -> request::Parts {
+        let mut head = http::Request::get(target).body(()).unwrap().into_parts().0;
         for (name, value) in fields {
-            head.append_header(*name, *value).unwrap();
+            head.headers.append(*name, HeaderValue::from_static(value));
         }
         head
     }

@@ -13,8 +13,8 @@ mod exchange;
 mod fail;
 mod finish;
 mod forward;
+mod head;
 mod respond;
-mod trace_context;
 
 pub use exchange::Exchange;
 
@@ -125,9 +125,9 @@ impl ProxyHttp for Gateway {
         _: &mut Session,
         _: &HttpPeer,
         ctx: &mut Self::CTX,
-        error: Box<Error>,
+        mut error: Box<Error>,
     ) -> Box<Error> {
-        attempt::failed(begun(ctx), &error);
+        attempt::not_connected(begun(ctx), &mut error);
         error
     }
 

@@ -9,6 +9,7 @@ pub use failure::{Failure, classify};
 pub use resolve::{Resolver, keep_resolved};
 
 use http::HeaderValue;
+use pingora::protocols::l4::socket::SocketAddr;
 use pingora::upstreams::peer::HttpPeer;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -57,25 +58,35 @@ impl Endpoint {
         Endpoint { host, address: Resolver::new(address), template }
     }
 
-    /// The peer for one attempt; `None` while its name has no address.
-    pub fn peer(&self, turn: usize, timeouts: &Timeouts, budget: Budget) -> Option<HttpPeer> {
+    /// The peer for one attempt at an address of its.
+    pub fn peer(&self, address: SocketAddr, timeouts: &Timeouts, budget: Budget) -> HttpPeer {
         let mut peer = self.template.clone();
-        self.address.address(turn, &mut peer._address)?;
+        peer._address = address;
         let connect = budget.cap(timeouts.connect);
         peer.options.connection_timeout = Some(connect);
         peer.options.total_connection_timeout = Some(connect);
         peer.options.read_timeout = Some(budget.cap(timeouts.read));
         peer.options.write_timeout = Some(budget.cap(timeouts.write));
         peer.options.idle_timeout = Some(timeouts.idle);
-        Some(peer)
+        peer
     }
 }
 
 impl Service {
-    /// Picks the endpoint for a turn: round robin.
-    pub fn pick(&self, turn: usize) -> (usize, &Endpoint) {
-        let number = turn % self.endpoints.len();
-        (number, &self.endpoints[number])
+    /// Picks an endpoint, by its number, and an address of its for a turn: round robin over those
+    /// that have one.
+    pub fn pick(&self, turn: usize) -> Option<(usize, SocketAddr)> {
+        let count = self.endpoints.len();
+        (turn..turn + count).find_map(|turn| {
+            let number = turn % count;
+            Some((number, self.endpoints[number].address.address(turn / count)?))
+        })
+    }
+
+    /// How many turns it takes to come round to the same address.
+    pub fn turns(&self) -> usize {
+        let most = self.endpoints.iter().map(|endpoint| endpoint.address.count()).max();
+        self.endpoints.len() * most.unwrap_or(0)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::value::{Cidr, Duration, Name};
 use serde::Deserialize;
+use serde::de::{Deserializer, Error};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -12,6 +13,7 @@ pub struct ListenerConfig {
     /// Its name, in logs and metrics.
     pub name: Name,
     /// Its address and port.
+    #[serde(deserialize_with = "address")]
     pub address: SocketAddr,
     /// What is spoken there: `http/1.1` alone where it is left out, with TLS also `h2`.
     pub protocols: Option<Vec<WireProtocol>>,
@@ -72,4 +74,14 @@ pub struct ListenerTimeouts {
     pub body: Option<Duration>,
     /// For the next request on a connection; 75 seconds where it is left out.
     pub keep_alive: Option<Duration>,
+}
+
+/// Reads an address with its port.
+pub fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(|_| {
+        D::Error::custom(format!(
+            "`{text}` is no address with a port, such as `0.0.0.0:8080` or `[::]:8080`"
+        ))
+    })
 }

@@ -5,9 +5,10 @@
 //! `Arc` and tell each other by plain loads and stores, so that a request arms no timer.
 
 use crate::value::CidrSet;
+use http::HeaderValue;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// What one listener means to its connections.
@@ -66,6 +67,8 @@ pub struct Connection {
     pub listener: Arc<Listener>,
     /// The address at the other end.
     pub peer: SocketAddr,
+    /// The same without the port, as the value of a field.
+    pub address: HeaderValue,
     /// Whether it is inside TLS.
     pub tls: bool,
     /// Whether the peer is a trusted proxy; decided once, since neither changes.
@@ -80,6 +83,7 @@ pub struct Connection {
     in_flight: AtomicU32,
     timed_out: AtomicBool,
     refused: AtomicBool,
+    forwarded: Mutex<Option<(Option<HeaderValue>, HeaderValue)>>,
 }
 
 impl Connection {
@@ -87,6 +91,8 @@ impl Connection {
     pub fn new(listener: Arc<Listener>, peer: SocketAddr, tls: bool, now: Instant) -> Self {
         Connection {
             trusted: listener.trusted_proxies.contains(peer.ip()),
+            address: HeaderValue::from_str(&peer.ip().to_canonical().to_string())
+                .expect("an address is digits, letters, dots and colons"),
             listener,
             peer,
             tls,
@@ -98,6 +104,7 @@ impl Connection {
             in_flight: AtomicU32::new(0),
             timed_out: AtomicBool::new(false),
             refused: AtomicBool::new(false),
+            forwarded: Mutex::new(None),
         }
     }
 
@@ -109,6 +116,20 @@ impl Connection {
     /// Says that it speaks HTTP/2: bytes may then come without a head, and requests at once.
     pub fn set_multiplexed(&self) {
         self.multiplexed.store(true, Relaxed);
+    }
+
+    /// What its `Forwarded` says for a host: nearly every request of a connection names the same.
+    pub fn forwarded(
+        &self,
+        host: Option<&HeaderValue>,
+        make: impl FnOnce() -> HeaderValue,
+    ) -> HeaderValue {
+        // Nobody panics with the lock, and what it holds is whole at any time.
+        let mut last = self.forwarded.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*last {
+            Some((of, value)) if of.as_ref() == host => value.clone(),
+            _ => last.insert((host.cloned(), make())).1.clone(),
+        }
     }
 
     /// Whether a limit of its was reached.

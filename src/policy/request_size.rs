@@ -6,7 +6,7 @@ use crate::reply::{Rejection, Stop};
 use crate::value::{ByteSize, Invalid};
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
-use pingora::http::RequestHeader;
+use http::request;
 use serde::Deserialize;
 
 /// How large a request may be.
@@ -85,16 +85,17 @@ impl Policy for RequestSize {
     }
 }
 
-fn head_size(head: &RequestHeader) -> u64 {
+fn head_size(head: &request::Parts) -> u64 {
     /// `: ` and CRLF around each field.
     const AROUND: usize = 4;
     let fields = head.headers.iter();
     let fields: usize =
         fields.map(|(name, value)| name.as_str().len() + value.len() + AROUND).sum();
-    (head.raw_path().len() + fields) as u64
+    let target = head.uri.path_and_query().map_or(0, |target| target.as_str().len());
+    (target + fields) as u64
 }
 
-fn announced(head: &RequestHeader) -> Option<u64> {
+fn announced(head: &request::Parts) -> Option<u64> {
     head.headers.get(CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
 }
 
@@ -104,8 +105,7 @@ mod tests {
 
     #[test]
     fn the_head_is_counted_as_it_stands_on_the_wire() {
-        let mut head = RequestHeader::build("GET", b"/a", None).unwrap();
-        head.insert_header("host", "x").unwrap();
+        let head = http::Request::get("/a").header("host", "x").body(()).unwrap().into_parts().0;
         assert_eq!(head_size(&head), "/a".len() as u64 + "host: x\r\n".len() as u64);
     }
 

@@ -1,10 +1,9 @@
 //! The merge rule: what the scopes of a route mean together.
 
 use super::*;
-use crate::exchange::{Connection, Facts, Listener, Timeouts};
+use crate::exchange::{Connection, Facts, Listener, Timeouts, Trace};
 use crate::value::CidrSet;
 use http::HeaderValue;
-use pingora::http::RequestHeader;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Instant, SystemTime};
 
@@ -32,10 +31,11 @@ async fn lets_in(chain: &Chain, address: &str) -> bool {
         started: now,
         time: SystemTime::UNIX_EPOCH,
         request_id: HeaderValue::from_static("id"),
+        trace: Trace::keep_or_make(&http::HeaderMap::new()),
         client,
         connection: Arc::new(Connection::new(listener, SocketAddr::new(client, 1), false, now)),
     };
-    let mut head = RequestHeader::build("GET", b"/", None).unwrap();
+    let mut head = http::Request::new(()).into_parts().0;
     let mut request = Request { head: &mut head, facts: &facts };
     chain.on_request(&mut request, &mut States::default()).await.is_ok()
 }

@@ -77,12 +77,12 @@ impl Policy for Transform {
             // A reference that has no value, or one that makes no path: there is no such page.
             path.apply(request.head, references).ok_or(Rejection::NotFound)?;
         }
-        self.request.apply_to_request(request.head, references);
+        self.request.apply(&mut request.head.headers, references);
         Ok(())
     }
 
     fn on_response(&self, response: &mut Response<'_>, _: &mut ()) {
         let references = References { head: response.client, facts: response.facts };
-        self.response.apply_to_response(response.head, references);
+        self.response.apply(&mut response.head.headers, references);
     }
 }

@@ -1,20 +1,26 @@
 //! A request arrives: it becomes an exchange, and is routed and judged.
 
+use super::Gateway;
 use super::exchange::{Attempts, Exchange};
-use super::{Gateway, trace_context};
+use super::head::edit_request;
 use crate::answer::Answer;
-use crate::exchange::{Connection, Facts, Request, host, request_id};
+use crate::exchange::{Connection, Facts, Request, Trace, host, request_id};
 use crate::policy::States;
 use crate::reply::{Rejection, Stop};
 use crate::route::Outcome;
-use http::Version;
 use http::header::HOST;
+use http::{HeaderMap, HeaderValue, Version, request};
 use pingora::http::RequestHeader;
+use pingora::protocols::http::authority::raw_target_authority;
 use pingora::{Error, ErrorType, Result};
 use pingora_proxy::Session;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
+
+/// How many fields a request gets on its way, so that its map grows once: id and trace,
+/// `Forwarded` and its elders, `Via`, and some for the policies.
+const ADDED_ON_THE_WAY: usize = 10;
 
 /// Begins an exchange: pins the view, and gives the request its id and its trace.
 pub fn begin(gateway: &Gateway, session: &mut Session) -> Result<Exchange> {
@@ -27,14 +33,24 @@ pub fn begin(gateway: &Gateway, session: &mut Session) -> Result<Exchange> {
     // An upgraded connection may be silent for as long as its ends like.
     session.set_read_timeout((!is_upgrade).then_some(body));
     session.set_write_timeout(Some(body));
+    // Without it, what a client sent ahead (RFC 9112 §9.3.2) would be dropped.
+    session.set_pipelining_enabled(true);
 
     let head = session.req_header_mut();
-    let header = &view.snapshot.request_id_header;
-    let request_id = request_id::keep_or_make(head.headers.get(header), time);
-    head.insert_header(header.clone(), request_id.clone())?;
-    trace_context::keep_or_make(head)?;
+    name_host(head)?;
+    edit_request(head, |head| head.headers.reserve(ADDED_ON_THE_WAY));
+    let fields = &head.headers;
+    let theirs = fields.get(&view.snapshot.request_id_header);
+    let facts = Facts {
+        started,
+        time,
+        request_id: request_id::keep_or_make(theirs, time),
+        trace: Trace::keep_or_make(fields),
+        client: client(fields, &connection),
+        connection,
+    };
     Ok(Exchange {
-        facts: Facts { started, time, request_id, client: client(head, &connection), connection },
+        facts,
         view,
         states: States::default(),
         route: None,
@@ -48,7 +64,7 @@ pub fn begin(gateway: &Gateway, session: &mut Session) -> Result<Exchange> {
 
 /// Finds the route and runs its policies; stops where one of them has the answer.
 pub async fn judge(session: &mut Session, exchange: &mut Exchange) -> Result<(), Stop> {
-    let head = session.req_header_mut();
+    let head = session.req_header();
     let Exchange { view, facts, states, .. } = exchange;
     let snapshot = &view.snapshot;
     well_formed(head)?;
@@ -70,14 +86,28 @@ pub async fn judge(session: &mut Session, exchange: &mut Exchange) -> Result<(),
     route.chain.on_request(&mut Request { head, facts }, states).await
 }
 
+/// Lets a target in absolute form name the host of a client that predates `Host`; a `Host` that
+/// says otherwise was refused by Pingora (RFC 9112 §3.2.2).
+fn name_host(head: &mut RequestHeader) -> Result<()> {
+    let raw = head.raw_path();
+    if raw.first() == Some(&b'/') || head.headers.contains_key(HOST) {
+        return Ok(());
+    }
+    let named = raw_target_authority(raw).authority().map(HeaderValue::from_bytes);
+    match named {
+        Some(Ok(host)) => head.insert_header(HOST, host),
+        _ => Ok(()),
+    }
+}
+
 /// Refuses what Pingora's parser lets pass and no service should have to make sense of.
-fn well_formed(head: &RequestHeader) -> Result<(), Rejection> {
+fn well_formed(head: &request::Parts) -> Result<(), Rejection> {
     // RFC 9112 §3.2: a request of HTTP/1.1 without Host is answered with 400.
     if head.version == Version::HTTP_11 && !head.headers.contains_key(HOST) {
         return Err(Rejection::BadRequest("an HTTP/1.1 request needs a Host header"));
     }
     // RFC 3986 §2: a URI is made of ASCII; anything else is percent-encoded.
-    if !head.raw_path().is_ascii() {
+    if !head.uri.path_and_query().is_none_or(|target| target.as_str().is_ascii()) {
         return Err(Rejection::BadRequest(
             "the target has characters that must be percent-encoded",
         ));
@@ -96,12 +126,12 @@ fn connection(session: &Session) -> Result<&Arc<Connection>> {
 
 /// The client's address: of the addresses that the proxies in front passed on, the last that is
 /// not a trusted proxy itself. Those before it are hearsay.
-fn client(head: &RequestHeader, connection: &Connection) -> IpAddr {
+fn client(fields: &HeaderMap, connection: &Connection) -> IpAddr {
     let peer = connection.peer.ip().to_canonical();
     if !connection.trusted {
         return peer;
     }
-    let lines = head.headers.get_all("x-forwarded-for").iter();
+    let lines = fields.get_all("x-forwarded-for").iter();
     let lines: Vec<&str> = lines.filter_map(|line| line.to_str().ok()).collect();
     let hops = lines.iter().rev().flat_map(|line| line.rsplit(','));
     let mut client = peer;
@@ -138,11 +168,11 @@ mod tests {
         let listener = Arc::new(Listener { name: "test".into(), trusted_proxies, timeouts });
         let peer = std::net::SocketAddr::new(peer.parse().unwrap(), 1);
         let connection = Connection::new(listener, peer, false, Instant::now());
-        let mut head = RequestHeader::build("GET", b"/", None).unwrap();
+        let mut fields = HeaderMap::new();
         for line in forwarded {
-            head.append_header("x-forwarded-for", *line).unwrap();
+            fields.append("x-forwarded-for", line.parse().unwrap());
         }
-        client(&head, &connection).to_string()
+        client(&fields, &connection).to_string()
     }
 
     #[test]

@@ -16,38 +16,52 @@ use std::time::{Duration, Instant};
 const RESOLVE_AGAIN: Duration = Duration::from_secs(2);
 
 /// Chooses the endpoint of the next attempt, and gives it no more time than is left.
-pub fn peer(session: &Session, exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
+pub fn peer(session: &mut Session, exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
     let view = Arc::clone(&exchange.view);
-    let backend = backend(&view.snapshot.routes, exchange);
+    let backend = backend(&view.snapshot.routes, exchange.route);
     let service = view.service(backend.index);
     let now = Instant::now();
     let attempts = &mut exchange.attempts;
-    attempts.count += 1;
     attempts.began = Some(now);
-    let turn = service.turn();
+    // The turns of one exchange follow each other, whatever turns others take meanwhile, so that
+    // it does not try an address twice before it has tried all.
+    let first = *attempts.turn.get_or_insert_with(|| service.turn());
+    let turn = first.wrapping_add(attempts.count as usize);
+    attempts.count += 1;
+    attempts.endpoint = backend.service.pick(turn);
+    let Some((number, address)) = attempts.endpoint.clone() else {
+        service.metrics.failed(UpstreamError::Resolve);
+        let service = Arc::clone(&backend.service.name);
+        exchange.rejection = Some(Rejection::Unavailable { service, retry_after: RESOLVE_AGAIN });
+        exchange.cause = Some("no name of an endpoint resolves".to_owned());
+        return Err(Error::new_up(ErrorType::ConnectNoRoute));
+    };
     let budget = Budget::left(exchange.deadline, now);
-    let (number, endpoint) = backend.service.pick(turn);
-    match endpoint.peer(turn, &backend.timeouts, budget) {
-        Some(mut peer) => {
-            if session.is_upgrade_req() {
-                // A tunnel may be silent, but the answer that opens it must come in time.
-                let read = peer.options.read_timeout.take();
-                let opened = read.and_then(|read| now.checked_add(read));
-                let deadline = opened.into_iter().chain(exchange.deadline).min();
-                exchange.facts.connection.set_deadline(deadline);
-            }
-            attempts.endpoint = Some((number, peer._address.clone()));
-            Ok(Box::new(peer))
-        }
-        None => {
-            service.metrics.failed(UpstreamError::Resolve);
-            let service = Arc::clone(&backend.service.name);
-            let rejection = Rejection::Unavailable { service, retry_after: RESOLVE_AGAIN };
-            exchange.rejection = Some(rejection);
-            exchange.cause = Some("the endpoint's name does not resolve".to_owned());
-            Err(Error::new_up(ErrorType::ConnectNoRoute))
-        }
+    let endpoint = &backend.service.endpoints[number];
+    let mut peer = endpoint.peer(address, &backend.timeouts, budget);
+    let options = &mut peer.options;
+    let connection = &exchange.facts.connection;
+    if session.is_upgrade_req() {
+        // A tunnel may be silent, but the answer that opens it must come in time.
+        let read = options.read_timeout.take();
+        let opened = read.and_then(|read| now.checked_add(read));
+        connection.set_deadline(opened.into_iter().chain(exchange.deadline).min());
+    } else if session.is_http2() && !session.is_body_done() {
+        // Pingora waits for a part of a body on HTTP/2 without a limit, but for the service at the
+        // same time: the shorter patience of the two ends both.
+        let body = connection.listener.timeouts.body;
+        options.read_timeout = options.read_timeout.map(|read| read.min(body));
     }
+    Ok(Box::new(peer))
+}
+
+/// An endpoint could not be connected to: nothing was sent, so the next address may be tried, until
+/// each has been.
+pub fn not_connected(exchange: &mut Exchange, error: &mut Error) {
+    failed(exchange, error);
+    let backend = backend(&exchange.view.snapshot.routes, exchange.route);
+    let untried = (exchange.attempts.count as usize) < backend.service.turns();
+    error.set_retry(untried && !exchange.is_late());
 }
 
 /// Notes that an attempt failed, unless it was the client who left.
@@ -59,13 +73,17 @@ pub fn failed(exchange: &mut Exchange, error: &Error) {
         ErrorSource::Downstream => return,
         _ => classify(error).0,
     };
-    let backend = backend(&exchange.view.snapshot.routes, exchange);
+    let backend = backend(&exchange.view.snapshot.routes, exchange.route);
     exchange.view.service(backend.index).metrics.failed(cause);
 }
 
-/// What a proxied exchange is for: only a route leads to a service.
-pub fn backend<'a>(routes: &'a [Route], exchange: &Exchange) -> &'a Backend {
-    let index = exchange.route.expect("an exchange is routed before an attempt is made");
-    let Answer::Service(backend) = &routes[index].answer;
+/// The route of a proxied exchange.
+pub fn routed(routes: &[Route], route: Option<usize>) -> &Route {
+    &routes[route.expect("an exchange is routed before an attempt is made")]
+}
+
+/// The service that a proxied exchange is for.
+pub fn backend(routes: &[Route], route: Option<usize>) -> &Backend {
+    let Answer::Service(backend) = &routed(routes, route).answer;
     backend
 }

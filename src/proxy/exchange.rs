@@ -35,6 +35,8 @@ pub struct Exchange {
 pub struct Attempts {
     /// How many there were.
     pub count: u32,
+    /// The turn of the first, once it was taken.
+    pub turn: Option<usize>,
     /// When the present one began.
     pub began: Option<Instant>,
     /// How long all of them took until they failed or the service's head came.

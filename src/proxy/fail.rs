@@ -25,7 +25,8 @@ pub async fn tell(
     if begun.is_some_and(|head| !head.status.is_informational()) {
         return NOT_TOLD;
     }
-    let Some(rejection) = rejection(error, exchange) else {
+    let stalled = session.is_http2() && !session.is_body_done();
+    let Some(rejection) = rejection(error, exchange, stalled) else {
         return NOT_TOLD;
     };
     // Pingora closes the connection after an error; the client is told, so that it does not send
@@ -39,19 +40,23 @@ pub async fn tell(
     }
 }
 
-/// What an error means to the client; nothing when it was the client who left.
-fn rejection(error: &Error, exchange: &mut Exchange) -> Option<Rejection> {
+/// What an error means to the client; nothing when it was the client who left. Where it owes a
+/// part of its body on HTTP/2 (`stalled`), the service's silence is the client's.
+fn rejection(error: &Error, exchange: &mut Exchange, stalled: bool) -> Option<Rejection> {
     if let Some(rejection) = exchange.rejection.take() {
         return Some(rejection);
     }
     if exchange.is_late() {
-        let backend = backend(&exchange.view.snapshot.routes, exchange);
+        let backend = backend(&exchange.view.snapshot.routes, exchange.route);
         let service = Arc::clone(&backend.service.name);
         return Some(Rejection::GatewayTimeout { service });
     }
     match (error.esource(), error.etype()) {
+        (ErrorSource::Upstream, ErrorType::ReadTimedout) if stalled => {
+            Some(Rejection::RequestTimeout)
+        }
         (ErrorSource::Upstream, _) => {
-            let backend = backend(&exchange.view.snapshot.routes, exchange);
+            let backend = backend(&exchange.view.snapshot.routes, exchange.route);
             Some(classify(error).rejection(Arc::clone(&backend.service.name)))
         }
         (ErrorSource::Downstream, ErrorType::InvalidHTTPHeader) => {

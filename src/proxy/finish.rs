@@ -1,13 +1,14 @@
 //! An exchange is over: what is counted and written down of it.
 
+use super::Gateway;
 use super::exchange::Exchange;
-use super::{Gateway, trace_context};
 use crate::answer::Answer;
 use crate::exchange::host;
 use crate::telemetry::access_log::Entry;
 use crate::telemetry::metrics::Finished;
 use http::Version;
 use pingora::Error;
+use pingora::protocols::l4::socket::SocketAddr;
 use pingora_proxy::Session;
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -42,9 +43,15 @@ pub fn record(gateway: &Gateway, session: &Session, error: Option<&Error>, excha
         (None, error) => error.map(|error| Cow::Owned(error.to_string())),
     };
     let route = route.map(|index| &view.snapshot.routes[index]);
-    let service = route.map(|route| {
+    let service = route.filter(|_| attempts.count > 0).map(|route| {
         let Answer::Service(backend) = &route.answer;
-        &*backend.service.name
+        &*backend.service
+    });
+    let endpoint = attempts.endpoint.as_ref().zip(service).map(|((number, address), service)| {
+        match service.endpoints[*number].address.fixed_text() {
+            Some(text) => Endpoint::Written(text),
+            None => Endpoint::Resolved(address),
+        }
     });
     gateway.access_log.write(&Entry {
         time: facts.time,
@@ -58,19 +65,28 @@ pub fn record(gateway: &Gateway, session: &Session, error: Option<&Error>, excha
         query: head.uri.query().map(str::as_bytes),
         protocol: protocol(head.version),
         route: route.map(|route| &*route.name),
-        service: service.filter(|_| attempts.count > 0),
-        endpoint: attempts.endpoint.as_ref().map(|(_, address)| address as &dyn Display),
+        service: service.map(|service| &*service.name),
+        endpoint: endpoint.as_ref().map(|endpoint| match endpoint {
+            Endpoint::Written(text) => text as &dyn Display,
+            Endpoint::Resolved(address) => *address as &dyn Display,
+        }),
         status,
         duration,
-        upstream: (attempts.count > 0).then_some(attempts.waited),
+        upstream: service.map(|_| attempts.waited),
         bytes_in: finished.bytes_in,
         bytes_out: finished.bytes_out,
         attempts: attempts.count,
-        trace_id: trace_context::trace_id(head),
+        trace_id: Some(facts.trace.id()),
         error: cause.as_deref(),
         headers: &head.headers,
     });
     drop(in_flight);
+}
+
+/// An endpoint's address, as it was written down or as its name was resolved.
+enum Endpoint<'a> {
+    Written(&'a str),
+    Resolved(&'a SocketAddr),
 }
 
 fn protocol(version: Version) -> &'static str {

@@ -1,12 +1,15 @@
 //! The request on its way to a service.
 
-use super::attempt::backend;
+use super::attempt::routed;
 use super::exchange::Exchange;
+use super::head::edit_request;
+use super::respond::in_time;
+use crate::answer::{Answer, Backend};
 use crate::exchange::{Connection, UpstreamRequest, host};
 use crate::reply::Rejection;
 use bytes::{Bytes, BytesMut};
-use http::header::{FORWARDED, HOST, PROXY_AUTHORIZATION, VIA};
-use http::{HeaderName, HeaderValue, Uri, Version};
+use http::header::{COOKIE, FORWARDED, HOST, PROXY_AUTHORIZATION, VIA};
+use http::{HeaderMap, HeaderName, HeaderValue, Version, request};
 use pingora::http::RequestHeader;
 use pingora::{Error, ErrorType, Result};
 use std::fmt::Write;
@@ -19,44 +22,43 @@ const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host")
 /// Makes the head fit for the service. Pingora has dropped the hop-by-hop fields and those that
 /// `Connection` names.
 pub fn head(
-    client: &RequestHeader,
+    client: &request::Parts,
     head: &mut RequestHeader,
     exchange: &mut Exchange,
 ) -> Result<()> {
-    let view = exchange.view.clone();
-    let backend = backend(&view.snapshot.routes, exchange);
-    let connection = &exchange.facts.connection;
-    origin_form(head);
-    // Of HTTP/2 requests Pingora drops no field, since most of these cannot be in them.
-    head.remove_header(&PROXY_AUTHORIZATION);
-    forwarded(client, head, connection)?;
-    via(client, head)?;
-    if backend.service.preserve_host {
-        if !head.headers.contains_key(HOST) {
-            let host = HeaderValue::from_bytes(host(client));
-            head.insert_header(HOST, host.unwrap_or(HeaderValue::from_static("")))?;
+    let judged = edit_request(head, |head| {
+        let Exchange { view, facts, states, attempts, route, .. } = &mut *exchange;
+        let route = routed(&view.snapshot.routes, *route);
+        let fields = &mut head.headers;
+        // What the gateway vouches for is set here and not on the client's head, from which
+        // `Connection` could take it away.
+        fields.insert(&view.snapshot.request_id_header, facts.request_id.clone());
+        facts.trace.set(fields);
+        // Of HTTP/2 requests Pingora drops no field, since most of these cannot be in them.
+        fields.remove(PROXY_AUTHORIZATION);
+        forwarded(client, fields, &facts.connection);
+        one_cookie_line(client, fields);
+        // RFC 9110 §7.6.3: each intermediary adds itself.
+        fields.append(VIA, via(client.version));
+        let Answer::Service(Backend { service, .. }) = &route.answer;
+        if service.preserve_host {
+            fields.entry(HOST).or_insert_with(|| {
+                HeaderValue::from_bytes(host(client)).unwrap_or(HeaderValue::from_static(""))
+            });
+        } else if let Some((number, _)) = attempts.endpoint {
+            fields.insert(HOST, service.endpoints[number].host.clone());
         }
-    } else if let Some((number, _)) = exchange.attempts.endpoint {
-        head.insert_header(HOST, backend.service.endpoints[number].host.clone())?;
-    }
-
-    let route = &view.snapshot.routes[exchange.route.expect("a proxied exchange is routed")];
-    let facts = &exchange.facts;
-    let mut request = UpstreamRequest { head, client, facts };
-    match route.chain.on_upstream_request(&mut request, &mut exchange.states) {
-        Ok(()) => Ok(()),
-        Err(rejection) => refused(exchange, rejection),
-    }
+        route.chain.on_upstream_request(&mut UpstreamRequest { head, client, facts }, states)
+    });
+    judged.or_else(|rejection| refused(exchange, rejection))
 }
 
 /// Lets the policies see a part of the body.
 pub fn body(part: &mut Option<Bytes>, exchange: &mut Exchange) -> Result<()> {
-    let view = exchange.view.clone();
-    let route = &view.snapshot.routes[exchange.route.expect("a proxied exchange is routed")];
-    match route.chain.on_request_body(part, &mut exchange.states) {
-        Ok(()) => Ok(()),
-        Err(rejection) => refused(exchange, rejection),
-    }
+    in_time(exchange)?;
+    let Exchange { view, states, route, .. } = &mut *exchange;
+    let judged = routed(&view.snapshot.routes, *route).chain.on_request_body(part, states);
+    judged.or_else(|rejection| refused(exchange, rejection))
 }
 
 /// Ends the attempt; what the policy says is answered when Pingora comes to tell the client.
@@ -65,77 +67,89 @@ fn refused(exchange: &mut Exchange, rejection: Rejection) -> Result<()> {
     Error::e_explain(ErrorType::InternalError, "a policy refused the request")
 }
 
-/// An origin gets the path alone (RFC 9112 §3.2.1), whatever form the client used.
-fn origin_form(head: &mut RequestHeader) {
-    if head.raw_path().first() == Some(&b'/') || head.uri.authority().is_some() {
+/// HTTP/2 may carry a cookie a line, HTTP/1 has one line for all (RFC 9113 §8.2.3).
+fn one_cookie_line(client: &request::Parts, fields: &mut HeaderMap) {
+    if client.version != Version::HTTP_2 || fields.get_all(COOKIE).iter().nth(1).is_none() {
         return;
     }
-    if let Some(path) = head.uri.path_and_query().cloned() {
-        head.set_uri(Uri::from(path));
+    let lines: Vec<&[u8]> = fields.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if let Ok(line) = HeaderValue::from_bytes(&lines.join(&b"; "[..])) {
+        fields.insert(COOKIE, line);
     }
 }
 
 /// Says who the client is and what it asked for: added to what a trusted proxy said, in the place
 /// of what anyone else said (RFC 7239, and the older fields that services read).
-fn forwarded(
-    client: &RequestHeader,
-    head: &mut RequestHeader,
-    connection: &Connection,
-) -> Result<()> {
-    let peer = connection.peer.ip().to_canonical();
-    let scheme = connection.scheme();
-    let host = host(client);
-
-    let mut line = BytesMut::with_capacity(96);
-    let mut addresses = BytesMut::with_capacity(40);
+fn forwarded(client: &request::Parts, fields: &mut HeaderMap, connection: &Connection) {
+    let scheme = HeaderValue::from_static(connection.scheme());
+    let host = client.headers.get(HOST).cloned();
+    let host = host.or_else(|| HeaderValue::from_bytes(host_of(client)?).ok());
+    let element = connection.forwarded(host.as_ref(), || element(connection, host.as_ref()));
+    let address = connection.address.clone();
     if connection.trusted {
-        prior(client, &FORWARDED, &mut line);
-        prior(client, &X_FORWARDED_FOR, &mut addresses);
-    }
-    write_forwarded(&mut line, peer, scheme, host);
-    head.insert_header(FORWARDED, value(line))?;
-    write!(addresses, "{peer}").expect("a buffer takes what is written to it");
-    head.insert_header(X_FORWARDED_FOR, value(addresses))?;
-
-    if !connection.trusted || !client.headers.contains_key(X_FORWARDED_PROTO) {
-        head.insert_header(X_FORWARDED_PROTO, HeaderValue::from_static(scheme))?;
-    }
-    if !connection.trusted || !client.headers.contains_key(X_FORWARDED_HOST) {
-        match HeaderValue::from_bytes(host) {
-            Ok(host) if !host.is_empty() => head.insert_header(X_FORWARDED_HOST, host)?,
-            _ => drop(head.remove_header(&X_FORWARDED_HOST)),
+        fields.insert(FORWARDED, listed(client, &FORWARDED, element));
+        fields.insert(X_FORWARDED_FOR, listed(client, &X_FORWARDED_FOR, address));
+        fields.entry(X_FORWARDED_PROTO).or_insert(scheme);
+        if let Some(host) = host {
+            fields.entry(X_FORWARDED_HOST).or_insert(host);
         }
+        return;
     }
-    Ok(())
+    fields.insert(FORWARDED, element);
+    fields.insert(X_FORWARDED_FOR, address);
+    fields.insert(X_FORWARDED_PROTO, scheme);
+    match host {
+        Some(host) => drop(fields.insert(X_FORWARDED_HOST, host)),
+        None => drop(fields.remove(X_FORWARDED_HOST)),
+    }
 }
 
-/// One element of `Forwarded` (RFC 7239 §4): IPv6 addresses are bracketed and quoted (§6), and a
-/// host that is no token is quoted.
-fn write_forwarded(line: &mut BytesMut, peer: IpAddr, scheme: &str, host: &[u8]) {
-    let written = match peer {
-        IpAddr::V4(peer) => write!(line, "for={peer}"),
-        IpAddr::V6(peer) => write!(line, "for=\"[{peer}]\""),
-    };
-    written.expect("a buffer takes what is written to it");
-    let plain = |b: &u8| b.is_ascii_alphanumeric() || b"-._".contains(b);
-    if !host.is_empty() {
-        let quote: &[u8] = if host.iter().all(plain) { b"" } else { b"\"" };
-        let parts: [&[u8]; 4] = [b";host=", quote, host, quote];
-        // A host has no quotes or backslashes; one that does is left out.
-        if !host.iter().any(|b| matches!(b, b'"' | b'\\')) {
-            parts.iter().for_each(|part| line.extend_from_slice(part));
-        }
-    }
-    line.extend_from_slice(b";proto=");
-    line.extend_from_slice(scheme.as_bytes());
+/// The authority of an HTTP/2 request that has no `Host`.
+fn host_of(client: &request::Parts) -> Option<&[u8]> {
+    Some(host(client)).filter(|host| !host.is_empty())
 }
 
-/// Copies what a proxy in front said, several lines as one list (RFC 9110 §5.3).
-fn prior(client: &RequestHeader, name: &HeaderName, list: &mut BytesMut) {
-    for said in client.headers.get_all(name) {
+/// What a proxy in front said, several lines as one list (RFC 9110 §5.3), and what is added.
+fn listed(client: &request::Parts, name: &HeaderName, added: HeaderValue) -> HeaderValue {
+    let mut said = client.headers.get_all(name).iter().peekable();
+    if said.peek().is_none() {
+        return added;
+    }
+    let mut list = BytesMut::with_capacity(128);
+    for said in said {
         list.extend_from_slice(said.as_bytes());
         list.extend_from_slice(b", ");
     }
+    list.extend_from_slice(added.as_bytes());
+    value(list)
+}
+
+/// One element of `Forwarded`.
+fn element(connection: &Connection, host: Option<&HeaderValue>) -> HeaderValue {
+    let mut element = BytesMut::with_capacity(96);
+    let peer = connection.peer.ip().to_canonical();
+    let host = host.map_or(&b""[..], HeaderValue::as_bytes);
+    write_element(&mut element, peer, connection.scheme(), host);
+    value(element)
+}
+
+/// Writes an element (RFC 7239 §4): IPv6 addresses are bracketed and quoted (§6), and a host that
+/// is no token is quoted.
+fn write_element(element: &mut BytesMut, peer: IpAddr, scheme: &str, host: &[u8]) {
+    let written = match peer {
+        IpAddr::V4(peer) => write!(element, "for={peer}"),
+        IpAddr::V6(peer) => write!(element, "for=\"[{peer}]\""),
+    };
+    written.expect("a buffer takes what is written to it");
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || b"-._".contains(b);
+    // A host has no quotes or backslashes; one that does is left out.
+    if !host.is_empty() && !host.iter().any(|b| matches!(b, b'"' | b'\\')) {
+        let quote: &[u8] = if host.iter().all(plain) { b"" } else { b"\"" };
+        let parts: [&[u8]; 4] = [b";host=", quote, host, quote];
+        parts.iter().for_each(|part| element.extend_from_slice(part));
+    }
+    element.extend_from_slice(b";proto=");
+    element.extend_from_slice(scheme.as_bytes());
 }
 
 /// The value that was written, which is made of other values and of visible ASCII.
@@ -143,14 +157,8 @@ fn value(written: BytesMut) -> HeaderValue {
     HeaderValue::from_maybe_shared(written.freeze()).unwrap_or(HeaderValue::from_static(""))
 }
 
-/// Adds the gateway to the intermediaries that the request passed (RFC 9110 §7.6.3).
-fn via(client: &RequestHeader, head: &mut RequestHeader) -> Result<()> {
-    head.append_header(VIA, via_value(client.version))?;
-    Ok(())
-}
-
 /// What the gateway calls itself, with the version of the message that it got.
-pub fn via_value(version: Version) -> HeaderValue {
+pub fn via(version: Version) -> HeaderValue {
     HeaderValue::from_static(match version {
         Version::HTTP_2 => "2 sluicegate",
         Version::HTTP_10 => "1.0 sluicegate",
@@ -163,9 +171,9 @@ mod tests {
     use super::*;
 
     fn element(peer: &str, host: &str) -> String {
-        let mut line = BytesMut::new();
-        write_forwarded(&mut line, peer.parse().unwrap(), "https", host.as_bytes());
-        String::from_utf8(line.to_vec()).unwrap()
+        let mut element = BytesMut::new();
+        write_element(&mut element, peer.parse().unwrap(), "https", host.as_bytes());
+        String::from_utf8(element.to_vec()).unwrap()
     }
 
     #[test]
@@ -180,9 +188,14 @@ mod tests {
     }
 
     #[test]
-    fn an_absolute_target_goes_on_as_its_path() {
-        let mut head = RequestHeader::build("GET", b"http://a.example/b?c", None).unwrap();
-        origin_form(&mut head);
-        assert_eq!(head.raw_path(), b"/b?c");
+    fn several_lines_of_a_proxy_become_one_list() {
+        let mut client = http::Request::new(()).into_parts().0;
+        let added = HeaderValue::from_static("10.0.0.1");
+        assert_eq!(listed(&client, &X_FORWARDED_FOR, added.clone()), "10.0.0.1");
+        for said in ["192.0.2.1", "192.0.2.2, 192.0.2.3"] {
+            client.headers.append(X_FORWARDED_FOR, HeaderValue::from_static(said));
+        }
+        let list = listed(&client, &X_FORWARDED_FOR, added);
+        assert_eq!(list, "192.0.2.1, 192.0.2.2, 192.0.2.3, 10.0.0.1");
     }
 }

@@ -2,12 +2,13 @@
 
 use super::attempt::backend;
 use super::exchange::Exchange;
-use super::forward::via_value;
+use super::forward::via;
+use super::head::edit_response;
 use crate::exchange::Response;
 use crate::reply::{About, Rejection, Reply, Stop};
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, TRANSFER_ENCODING, UPGRADE, VIA};
-use http::{Method, StatusCode};
-use pingora::http::{RequestHeader, ResponseHeader};
+use http::{HeaderMap, Method, StatusCode, request, response};
+use pingora::http::ResponseHeader;
 use pingora::{Error, ErrorType, Result};
 use pingora_proxy::Session;
 
@@ -26,21 +27,25 @@ pub fn upstream_head(
     }
     if let Some((now, waited)) = exchange.attempts.settle() {
         exchange.attempts.answered = Some(now);
-        let backend = backend(&exchange.view.snapshot.routes, exchange);
+        let backend = backend(&exchange.view.snapshot.routes, exchange.route);
         exchange.view.service(backend.index).metrics.answered(waited);
     }
     in_time(exchange)?;
     if upgraded {
         // From here on it is a tunnel, which lasts as long as its ends like.
         exchange.deadline = None;
-    } else {
-        drop_hop_by_hop(head);
     }
     // An attempt to upgrade had a deadline of its own.
     exchange.facts.connection.set_deadline(exchange.deadline);
-    head.append_header(VIA, via_value(head.version))?;
     last_of_its_connection(session);
-    dress(session.req_header(), head, exchange)
+    edit_response(head, |head| {
+        if !upgraded {
+            drop_hop_by_hop(&mut head.headers);
+        }
+        head.headers.append(VIA, via(head.version));
+        dress(session.req_header(), head, exchange);
+    });
+    Ok(())
 }
 
 /// Fails when the exchange's time is over. An answer that has begun is then cut off, which the
@@ -80,13 +85,13 @@ pub async fn reject(
 
 async fn write(session: &mut Session, exchange: &mut Exchange, reply: Reply) -> Result<()> {
     let Reply { status, headers, body } = reply;
-    let mut head = ResponseHeader::build(status, Some(headers.len() + 4))?;
-    for (name, value) in headers {
-        head.append_header(name, value)?;
-    }
-    head.insert_header(CONTENT_LENGTH, body.len())?;
+    let (mut head, ()) = http::Response::new(()).into_parts();
+    head.status = status;
+    head.headers.extend(headers.into_iter().map(|(name, value)| (Some(name), value)));
+    head.headers.insert(CONTENT_LENGTH, body.len().into());
     last_of_its_connection(session);
-    dress(session.req_header(), &mut head, exchange)?;
+    dress(session.req_header(), &mut head, exchange);
+    let head = ResponseHeader::from(head);
     // RFC 9110 §9.3.2: the answer to HEAD says the length of a body that it does not have.
     let bodiless = session.req_header().method == Method::HEAD || body.is_empty();
     session.write_response_header(Box::new(head), bodiless).await?;
@@ -104,33 +109,33 @@ fn last_of_its_connection(session: &mut Session) {
 }
 
 /// What every answer goes through: the policies of its route, and the request's id.
-fn dress(client: &RequestHeader, head: &mut ResponseHeader, exchange: &mut Exchange) -> Result<()> {
+fn dress(client: &request::Parts, head: &mut response::Parts, exchange: &mut Exchange) {
     let Exchange { view, facts, states, route, .. } = exchange;
     if let Some(index) = *route {
         let mut response = Response { head, client, facts };
         view.snapshot.routes[index].chain.on_response(&mut response, states);
     }
-    let header = view.snapshot.request_id_header.clone();
-    head.insert_header(header, facts.request_id.clone())
+    let header = &view.snapshot.request_id_header;
+    head.headers.insert(header, facts.request_id.clone());
 }
 
 /// Drops what belongs to the connection to the service (RFC 9110 §7.6.1). What frames the message
 /// stays: Pingora reads it.
-fn drop_hop_by_hop(head: &mut ResponseHeader) {
-    if let Some(named) = named_by_connection(head) {
+fn drop_hop_by_hop(fields: &mut HeaderMap) {
+    if let Some(named) = named_by_connection(fields) {
         for name in named {
-            head.remove_header(&name);
+            fields.remove(name);
         }
-        head.remove_header(&CONNECTION);
+        fields.remove(CONNECTION);
     }
-    head.remove_header(&KEEP_ALIVE);
-    head.remove_header(&PROXY_CONNECTION);
-    head.remove_header(&UPGRADE);
+    fields.remove(KEEP_ALIVE);
+    fields.remove(PROXY_CONNECTION);
+    fields.remove(UPGRADE);
 }
 
-fn named_by_connection(head: &ResponseHeader) -> Option<Vec<HeaderName>> {
-    head.headers.get(CONNECTION)?;
-    let lines = head.headers.get_all(CONNECTION).iter();
+fn named_by_connection(fields: &HeaderMap) -> Option<Vec<HeaderName>> {
+    fields.get(CONNECTION)?;
+    let lines = fields.get_all(CONNECTION).iter();
     let tokens = lines.flat_map(|line| line.as_bytes().split(|&b| b == b','));
     let names = tokens.filter_map(|token| HeaderName::from_bytes(token.trim_ascii()).ok());
     Some(names.filter(|name| *name != CONTENT_LENGTH && *name != TRANSFER_ENCODING).collect())
@@ -139,10 +144,11 @@ fn named_by_connection(head: &ResponseHeader) -> Option<Vec<HeaderName>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderValue;
 
     #[test]
     fn what_connection_names_goes_and_what_frames_the_body_stays() {
-        let mut head = ResponseHeader::build(200, None).unwrap();
+        let mut fields = HeaderMap::new();
         for (name, value) in [
             ("connection", "keep-alive, X-Secret"),
             ("connection", "content-length"),
@@ -151,10 +157,10 @@ mod tests {
             ("content-length", "3"),
             ("x-open", "1"),
         ] {
-            head.append_header(name, value).unwrap();
+            fields.append(name, HeaderValue::from_static(value));
         }
-        drop_hop_by_hop(&mut head);
-        let mut left: Vec<&str> = head.headers.keys().map(HeaderName::as_str).collect();
+        drop_hop_by_hop(&mut fields);
+        let mut left: Vec<&str> = fields.keys().map(HeaderName::as_str).collect();
         left.sort_unstable();
         assert_eq!(left, ["content-length", "x-open"]);
     }

@@ -17,24 +17,38 @@ const RETRY: Duration = Duration::from_secs(2);
 pub struct Resolver {
     address: Address,
     fixed: Option<PeerAddress>,
+    text: String,
     resolved: ArcSwap<Vec<SocketAddr>>,
 }
 
 impl Resolver {
     pub(super) fn new(address: Address) -> Self {
-        Resolver { fixed: address.fixed(), address, resolved: ArcSwap::default() }
+        Resolver {
+            fixed: address.fixed(),
+            text: address.to_string(),
+            address,
+            resolved: ArcSwap::default(),
+        }
     }
 
-    /// Writes the address for a turn into `peer`, which already has one that is fixed; `None`
-    /// while the name has no address.
-    pub(super) fn address(&self, turn: usize, peer: &mut PeerAddress) -> Option<()> {
-        if self.fixed.is_some() {
-            return Some(());
+    /// The address as text, where it is always the same: a log need not write it anew.
+    pub fn fixed_text(&self) -> Option<&str> {
+        self.fixed.as_ref().map(|_| self.text.as_str())
+    }
+
+    /// The address for a turn; `None` while the name has none.
+    pub(super) fn address(&self, turn: usize) -> Option<PeerAddress> {
+        if let Some(fixed) = &self.fixed {
+            return Some(fixed.clone());
         }
         let resolved = self.resolved.load();
         let count = resolved.len();
-        *peer = PeerAddress::Inet(resolved[turn.checked_rem(count)?]);
-        Some(())
+        Some(PeerAddress::Inet(resolved[turn.checked_rem(count)?]))
+    }
+
+    /// How many addresses it has.
+    pub(super) fn count(&self) -> usize {
+        self.fixed.as_ref().map_or_else(|| self.resolved.load().len(), |_| 1)
     }
 
     /// Asks for the name's addresses. The last known ones stay when there is no answer.
@@ -101,11 +115,9 @@ mod tests {
     #[tokio::test]
     async fn a_name_has_an_address_once_it_is_resolved() {
         let resolver = Resolver::new(Address::Name("localhost".into(), 80));
-        let mut peer = PeerAddress::Inet(SocketAddr::from(([0, 0, 0, 0], 0)));
-        assert_eq!(resolver.address(0, &mut peer), None);
+        assert!(resolver.address(0).is_none());
         assert!(resolver.refresh().await);
-        assert_eq!(resolver.address(0, &mut peer), Some(()));
-        assert_eq!(peer.as_inet().unwrap().port(), 80);
+        assert_eq!(resolver.address(0).unwrap().as_inet().unwrap().port(), 80);
     }
 
     #[tokio::test]
@@ -113,7 +125,6 @@ mod tests {
         let resolver = Resolver::new(Address::Name("name.invalid".into(), 80));
         resolver.resolved.store(Arc::new(vec![SocketAddr::from(([127, 0, 0, 1], 80))]));
         assert!(!resolver.refresh().await);
-        let mut peer = PeerAddress::Inet(SocketAddr::from(([0, 0, 0, 0], 0)));
-        assert_eq!(resolver.address(7, &mut peer), Some(()));
+        assert!(resolver.address(7).is_some());
     }
 }

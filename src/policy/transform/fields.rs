@@ -2,8 +2,7 @@
 
 use crate::exchange::References;
 use crate::value::{HeaderName, Invalid, Template};
-use http::HeaderValue;
-use pingora::http::{RequestHeader, ResponseHeader};
+use http::{HeaderMap, HeaderValue};
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use std::fmt;
@@ -93,39 +92,20 @@ impl Edits {
         })
     }
 
-    /// Edits a request's fields.
-    pub fn apply_to_request(&self, head: &mut RequestHeader, references: References<'_>) {
+    /// Edits the fields of a message.
+    pub fn apply(&self, fields: &mut HeaderMap, references: References<'_>) {
         for name in &self.remove {
-            head.remove_header(name);
+            fields.remove(name);
         }
         for (name, value) in &self.set {
             match value.of(references) {
-                // The name was checked when it was compiled, so only the value could be refused.
-                Some(value) => drop(head.insert_header(name.clone(), value)),
-                None => drop(head.remove_header(name)),
+                Some(value) => drop(fields.insert(name, value)),
+                None => drop(fields.remove(name)),
             }
         }
         for (name, value) in &self.add {
             if let Some(value) = value.of(references) {
-                drop(head.append_header(name.clone(), value));
-            }
-        }
-    }
-
-    /// Edits an answer's fields.
-    pub fn apply_to_response(&self, head: &mut ResponseHeader, references: References<'_>) {
-        for name in &self.remove {
-            head.remove_header(name);
-        }
-        for (name, value) in &self.set {
-            match value.of(references) {
-                Some(value) => drop(head.insert_header(name.clone(), value)),
-                None => drop(head.remove_header(name)),
-            }
-        }
-        for (name, value) in &self.add {
-            if let Some(value) = value.of(references) {
-                drop(head.append_header(name.clone(), value));
+                fields.append(name, value);
             }
         }
     }

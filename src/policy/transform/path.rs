@@ -2,9 +2,8 @@
 
 use crate::exchange::References;
 use crate::value::{Invalid, Template};
-use http::Uri;
 use http::uri::PathAndQuery;
-use pingora::http::RequestHeader;
+use http::{Uri, request};
 use serde::Deserialize;
 
 /// One way to rewrite a path.
@@ -69,7 +68,7 @@ impl Rewrite {
     }
 
     /// Rewrites the path; `None` where a reference has no value or the result is no path.
-    pub fn apply(&self, head: &mut RequestHeader, references: References<'_>) -> Option<()> {
+    pub fn apply(&self, head: &mut request::Parts, references: References<'_>) -> Option<()> {
         match self {
             Rewrite::Prefix { from, to } => {
                 let path = head.uri.path();
@@ -104,7 +103,7 @@ fn on_segment(rest: &str) -> bool {
 }
 
 /// Sets the path and keeps the query.
-fn set_path(head: &mut RequestHeader, mut target: Vec<u8>) -> Option<()> {
+fn set_path(head: &mut request::Parts, mut target: Vec<u8>) -> Option<()> {
     if target.is_empty() {
         target.push(b'/');
     }
@@ -117,6 +116,6 @@ fn set_path(head: &mut RequestHeader, mut target: Vec<u8>) -> Option<()> {
     }
     let mut parts = head.uri.clone().into_parts();
     parts.path_and_query = Some(PathAndQuery::try_from(target).ok()?);
-    head.set_uri(Uri::from_parts(parts).ok()?);
+    head.uri = Uri::from_parts(parts).ok()?;
     Some(())
 }

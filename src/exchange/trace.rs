@@ -1,29 +1,45 @@
 //! The trace that a request belongs to (W3C Trace Context).
 
-use http::{HeaderName, HeaderValue};
-use pingora::Result;
-use pingora::http::RequestHeader;
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 /// `00-` and the trace id, the parent's id and the flags (§3.2.2), in hexadecimal.
 const LENGTH: usize = 55;
 
-/// Leaves a trace as it came; makes one where there is none or it cannot be read, and then drops
-/// the state that would have belonged to it (§3.3.1.1).
-pub fn keep_or_make(head: &mut RequestHeader) -> Result<()> {
-    let mut lines = head.headers.get_all(TRACEPARENT).iter();
-    let kept = lines.next().is_some_and(|line| is_valid(line.as_bytes()));
-    if kept && lines.next().is_none() {
-        return Ok(());
-    }
-    head.remove_header(&TRACESTATE);
-    head.insert_header(TRACEPARENT, make())
+/// The trace of one request, fit for a header as it is.
+#[derive(Debug, Clone)]
+pub struct Trace {
+    parent: HeaderValue,
+    /// Whether it is the client's.
+    kept: bool,
 }
 
-/// The trace id of a request that has passed [`keep_or_make`].
-pub fn trace_id(head: &RequestHeader) -> Option<&[u8]> {
-    head.headers.get(TRACEPARENT)?.as_bytes().get(3..35)
+impl Trace {
+    /// Keeps a client's trace as it came; makes one where there is none or it cannot be read.
+    pub fn keep_or_make(fields: &HeaderMap) -> Self {
+        let mut lines = fields.get_all(TRACEPARENT).iter();
+        match (lines.next(), lines.next()) {
+            (Some(line), None) if is_valid(line.as_bytes()) => {
+                Trace { parent: line.clone(), kept: true }
+            }
+            _ => Trace { parent: make(), kept: false },
+        }
+    }
+
+    /// Says which trace a message belongs to. The state of another trace goes (§3.3.1.1).
+    pub fn set(&self, fields: &mut HeaderMap) {
+        fields.insert(TRACEPARENT, self.parent.clone());
+        if !self.kept {
+            fields.remove(TRACESTATE);
+        }
+    }
+
+    /// The trace's id, in hexadecimal.
+    pub fn id(&self) -> &[u8] {
+        // By construction the line is long enough.
+        self.parent.as_bytes().get(3..35).unwrap_or_default()
+    }
 }
 
 /// A version that this gateway does not know is read by the rules of the one it knows, and may
@@ -58,10 +74,12 @@ fn make() -> HeaderValue {
     random[15] |= 1;
     random[23] |= 1;
     let mut line = *b"00-00000000000000000000000000000000-0000000000000000-01";
-    let places = (3..35).chain(36..52);
-    let nibbles = random.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    for (place, nibble) in places.zip(nibbles) {
-        line[place] = DIGITS[usize::from(nibble)];
+    let (trace, parent) = random.split_at(16);
+    for (start, id) in [(3, trace), (36, parent)] {
+        for (place, byte) in line[start..].chunks_exact_mut(2).zip(id) {
+            place
+                .copy_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+        }
     }
     HeaderValue::from_bytes(&line).expect("a trace parent is hexadecimal digits and hyphens")
 }
@@ -72,22 +90,25 @@ mod tests {
 
     const VALID: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
-    fn head(lines: &[&str]) -> RequestHeader {
-        let mut head = RequestHeader::build("GET", b"/", None).unwrap();
-        head.insert_header("tracestate", "a=1").unwrap();
+    fn fields(lines: &[&str]) -> HeaderMap {
+        let mut fields = HeaderMap::new();
+        fields.insert(TRACESTATE, HeaderValue::from_static("a=1"));
         for line in lines {
-            head.append_header("traceparent", *line).unwrap();
+            fields.append(TRACEPARENT, line.parse().unwrap());
         }
-        head
+        fields
     }
 
     #[test]
     fn a_valid_trace_passes_unchanged_with_its_state() {
-        let mut head = head(&[VALID]);
-        keep_or_make(&mut head).unwrap();
-        assert_eq!(head.headers["traceparent"], VALID);
-        assert_eq!(head.headers["tracestate"], "a=1");
-        assert_eq!(trace_id(&head).unwrap(), b"0af7651916cd43dd8448eb211c80319c");
+        let mut fields = fields(&[VALID]);
+        let trace = Trace::keep_or_make(&fields);
+        trace.set(&mut fields);
+        assert_eq!(
+            (&fields[TRACEPARENT], &fields[TRACESTATE]),
+            (&VALID.parse().unwrap(), &"a=1".parse().unwrap())
+        );
+        assert_eq!(trace.id(), b"0af7651916cd43dd8448eb211c80319c");
     }
 
     #[test]
@@ -95,11 +116,12 @@ mod tests {
         let upper = VALID.to_ascii_uppercase();
         let zero = "00-00000000000000000000000000000000-b7ad6b7169203331-01";
         for lines in [&[][..], &["x"], &[&upper], &[zero], &[VALID, VALID]] {
-            let mut head = head(lines);
-            keep_or_make(&mut head).unwrap();
-            let made = head.headers["traceparent"].as_bytes();
+            let mut fields = fields(lines);
+            Trace::keep_or_make(&fields).set(&mut fields);
+            let made = fields[TRACEPARENT].as_bytes();
             assert!(is_valid(made) && made != VALID.as_bytes(), "{lines:?}");
-            assert!(!head.headers.contains_key("tracestate"));
+            assert_eq!(fields.get_all(TRACEPARENT).iter().count(), 1);
+            assert!(!fields.contains_key(TRACESTATE));
         }
     }
 

@@ -1,0 +1,145 @@
+//! One contender's turn: started, proved, warmed up, measured, proved again, stopped.
+
+use super::{Arguments, Failure};
+use crate::contender::{Contender, Start};
+use crate::http::{self, Client};
+use crate::process::{Memory, Process};
+use crate::stage::{Stage, lines_of, settled};
+use crate::wrk::{self, Seen};
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+/// How long a contender may take to start.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// What the gateway counts requests in.
+const REQUESTS: &str = "gateway_requests_total";
+
+/// What a turn gave.
+#[derive(Debug, Clone)]
+pub struct Round {
+    /// Microseconds of the contender's own time in its code, for each request.
+    pub user: f64,
+    /// Microseconds of it in the kernel.
+    pub system: f64,
+    /// How much of its core the contender used.
+    pub busy: f64,
+    /// For how much of the time something else had that core.
+    pub queued: f64,
+    /// How often the contender waited for something to do, for each request: the less it is
+    /// loaded, the more often it is woken for few of them, and each time costs.
+    pub waits: f64,
+    /// What wrk saw.
+    pub seen: Seen,
+    /// The contender's memory at the end.
+    pub memory: Memory,
+}
+
+impl Round {
+    /// Microseconds of the contender's time for each request.
+    pub fn cpu(&self) -> f64 {
+        self.user + self.system
+    }
+}
+
+/// Runs one contender's turn.
+pub fn run(stage: &Stage, arguments: &Arguments, contender: Contender) -> Result<Round, Failure> {
+    let start = contender.start(stage, arguments)?;
+    let sunk = stage.sunk.load(Relaxed);
+    let output = stage.path(&format!("{contender}.log"));
+    let mut process = Process::start(&start.command, &arguments.core, &output)?;
+    http::wait_for(start.port, &mut process, PATIENCE)?;
+    let works = contender.works(arguments.plain);
+    let proved = 1 + prove(stage, start.port, works)?;
+    let warmed = match arguments.warmup {
+        0 => 0,
+        seconds => wrk::load(start.port, arguments.connections, seconds)?.requests,
+    };
+
+    let (before, waited, queued) = (process.cpu()?, process.waits()?, process.queued());
+    let began = Instant::now();
+    let seen = wrk::load(start.port, arguments.connections, arguments.seconds)?;
+    let took = began.elapsed();
+    let (after, waits) = (process.cpu()?, process.waits()? - waited);
+    let queued = process.queued().saturating_sub(queued);
+    let memory = process.memory()?;
+
+    if works {
+        let least = proved + warmed + seen.requests;
+        // At the end of each of its runs wrk leaves an unanswered request on every connection.
+        let most = least + 2 * arguments.connections;
+        account(stage, &start, sunk, least..=most)?;
+    }
+    process.must_run()?;
+    process.stop();
+
+    let each = |part: Duration| part.as_secs_f64() * 1e6 / seen.requests as f64;
+    let (user, system) = (after.user - before.user, after.system - before.system);
+    Ok(Round {
+        user: each(user),
+        system: each(system),
+        busy: (user + system).as_secs_f64() / took.as_secs_f64(),
+        queued: queued.as_secs_f64() / took.as_secs_f64(),
+        waits: waits as f64 / seen.requests as f64,
+        seen,
+        memory,
+    })
+}
+
+/// Proves that what comes back is the origin's answer, on a kept connection, and that a contender
+/// that is asked for work gives each request an id. How many requests that took.
+fn prove(stage: &Stage, port: u16, works: bool) -> Result<u64, Failure> {
+    const REPEATED: u64 = 3;
+    let mut client = Client::connect(port)?;
+    let mut ids = Vec::new();
+    for _ in 0..REPEATED {
+        let answer = client.get("/load?of=test")?;
+        if answer.status != 200 || answer.body != stage.body {
+            let length = answer.body.len();
+            return Err(format!("it answers {} with {length} bytes", answer.status).into());
+        }
+        if works {
+            let id = answer.field("x-request-id").ok_or("its answer has no x-request-id")?;
+            if ids.iter().any(|known| known == id) {
+                return Err("it gives two requests one id".into());
+            }
+            ids.push(id.to_owned());
+        }
+    }
+    Ok(REPEATED)
+}
+
+/// Proves that each request was written down, and by the gateway counted too.
+fn account(
+    stage: &Stage,
+    start: &Start,
+    sunk: u64,
+    requests: std::ops::RangeInclusive<u64>,
+) -> Result<(), Failure> {
+    let least = *requests.start();
+    let (lines, may_lose) = match &start.log {
+        Some(log) => (lines_of(log, least), 0),
+        // HAProxy loses lines that it has made if the sink does not keep up with its ring.
+        None => (settled(least, || stage.sunk.load(Relaxed) - sunk), least / 10),
+    };
+    if !(least - may_lose..=*requests.end()).contains(&lines) {
+        return Err(format!("{least} requests, but {lines} lines in its log").into());
+    }
+    if let Some(admin) = start.admin {
+        let counted = settled(least, || counted(admin).unwrap_or_default());
+        if !requests.contains(&counted) {
+            return Err(format!("{least} requests, but {counted} in its metrics").into());
+        }
+    }
+    Ok(())
+}
+
+/// The requests that the gateway's metrics count.
+fn counted(admin: u16) -> Result<u64, Failure> {
+    let answer = Client::connect(admin)?.get("/metrics")?;
+    let text = String::from_utf8(answer.body)?;
+    let samples = text.lines().filter(|line| {
+        line.strip_prefix(REQUESTS).is_some_and(|rest| rest.starts_with(['{', ' ']))
+    });
+    let values = samples.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+    Ok(values.sum::<f64>() as u64)
+}

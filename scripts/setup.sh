@@ -1,0 +1,153 @@
+#!/usr/bin/env bash
+# Finds the tools that a task needs and installs those that are missing, saying what and why.
+#
+#   scripts/setup.sh build        to compile the gateway
+#   scripts/setup.sh demo         to compile it and to try it
+#   scripts/setup.sh test         to check it as CI does
+#   scripts/setup.sh load         to measure it beside others
+#
+# What is there already is left alone, whatever its version.
+set -euo pipefail
+
+# The version that the project is known to work with.
+DENY_VERSION=0.20.2
+
+cd "$(dirname "$0")/.."
+# Where Debian keeps servers, and Cargo what it installs.
+PATH="$PATH:/usr/sbin:/sbin:${CARGO_HOME:-${HOME:-/root}/.cargo}/bin"
+
+say() { printf 'setup: %s\n' "$*"; }
+
+# Gives up, in one paragraph.
+fail() {
+    printf '\nsetup: %s\n' "$*" >&2
+    exit 1
+}
+
+has() { command -v "$1" >/dev/null 2>&1; }
+
+# The Debian packages to install, and what each is for.
+packages=()
+
+# need COMMAND PACKAGE WHY: takes note of a package if its command is missing.
+need() {
+    has "$1" && return
+    say "$1 is missing: $3"
+    packages+=("$2")
+}
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        "$@"
+    elif [ -t 0 ]; then
+        sudo "$@"
+    else
+        sudo -n "$@"
+    fi
+}
+
+install_packages() {
+    [ "${#packages[@]}" -gt 0 ] || return 0
+    has apt-get || fail "this system has no apt-get; please install these in its own way:" \
+        "${packages[*]}"
+    [ "$(id -u)" -eq 0 ] || has sudo || fail "please run this as root, then try again:" \
+        "apt-get install ${packages[*]}"
+    say "installing with apt-get: ${packages[*]}"
+    local install=(env DEBIAN_FRONTEND=noninteractive apt-get install -y -q
+        --no-install-recommends "${packages[@]}")
+    # The lists of packages may be missing or old; they are fetched only if they are.
+    if ! as_root "${install[@]}"; then
+        say "that failed; fetching apt's lists and trying once more"
+        as_root apt-get update -q || true
+        as_root "${install[@]}" || fail \
+            "apt-get could not install ${packages[*]}. Is there a network? If not, install" \
+            "them from wherever this system gets its packages, and try again."
+    fi
+}
+
+need_rust() {
+    local wanted
+    wanted=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' Cargo.toml)
+    if ! has cargo || ! has rustc; then
+        fail "Rust $wanted or later is missing. Install it as https://rustup.rs says, and try" \
+            "again. (The Rust that Debian 12 packages is too old.)"
+    fi
+    local found
+    found=$(rustc --version | cut -d' ' -f2)
+    if [ "$(printf '%s\n%s\n' "$wanted" "$found" | sort -V | head -n1)" != "$wanted" ]; then
+        fail "Rust $wanted or later is needed, this is $found. With rustup: rustup update stable"
+    fi
+}
+
+need_to_build() {
+    need_rust
+    need cc gcc "C parts of the dependencies (TLS, compression, the allocator) are compiled"
+    need c++ g++ "cmake asks for a C++ compiler too"
+    need make make "what cmake makes is built with it"
+    need cmake cmake "Pingora builds its zlib-ng with it"
+}
+
+# A component of the toolchain: rustup can add it, a distribution has a package for it.
+need_component() {
+    has "$1" && "$1" --version >/dev/null 2>&1 && return
+    say "$1 is missing: $3"
+    has rustup || fail "please install $2 from wherever this system got its Rust."
+    rustup component add "$2" || fail "rustup could not add $2. Is there a network?"
+}
+
+# cargo-deny has no Debian package; Cargo compiles it.
+need_deny() {
+    has cargo-deny && return
+    say "cargo-deny is missing: it checks where the dependencies come from, and their licences"
+    say "compiling cargo-deny $DENY_VERSION, which takes two minutes or more, once"
+    # The project's own build folder is not the place for it.
+    env -u CARGO_TARGET_DIR cargo install --locked --no-default-features cargo-deny \
+        --version "$DENY_VERSION" || fail "cargo-deny could not be installed. Is there a" \
+        "network? If not, bring a cargo-deny from elsewhere and put it on PATH; or run all" \
+        "the other checks: make fmt clippy docs tests"
+}
+
+need_for_load() {
+    local server before=()
+    for server in nginx haproxy; do has "$server" || before+=("$server"); done
+    need nginx nginx "it is measured beside the gateway"
+    need haproxy haproxy "it is measured beside the gateway"
+    need wrk wrk "it sends the load"
+    install_packages
+    # Debian starts a server when it is installed. These are only run by the measurement, on ports
+    # of its own; one that was here before is not touched.
+    for server in ${before[@]+"${before[@]}"}; do
+        if [ -d /run/systemd/system ]; then
+            say "stopping the $server service that its package has started"
+            as_root systemctl disable --now "$server" || true
+        elif has service; then
+            as_root service "$server" stop >/dev/null 2>&1 || true
+        fi
+    done
+}
+
+case "${1:-}" in
+    build)
+        need_to_build
+        install_packages
+        ;;
+    demo)
+        need_to_build
+        need curl curl "the demo's requests are sent with it"
+        install_packages
+        ;;
+    test)
+        need_to_build
+        install_packages
+        need_component cargo-fmt rustfmt "it checks the formatting"
+        need_component cargo-clippy clippy "it checks the code for common mistakes"
+        need_deny
+        ;;
+    load)
+        need_to_build
+        need_for_load
+        ;;
+    *)
+        fail "usage: scripts/setup.sh build|demo|test|load"
+        ;;
+esac

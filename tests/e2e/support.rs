@@ -1,0 +1,21 @@
+//! The harness: the real gateway, real origins and clients that send exact bytes.
+
+mod client;
+mod gateway;
+mod h2;
+mod metrics;
+mod origin;
+mod port;
+mod tls;
+mod wait;
+mod websocket;
+mod wire;
+
+pub use client::{Client, Response};
+pub use gateway::{Gateway, ONE_SERVICE, Setup, check, gateway_command};
+pub use h2::{H2Client, H2Origin};
+pub use origin::{Call, Origin, Seen};
+pub use port::Port;
+pub use tls::Authority;
+pub use wait::{eventually, within};
+pub use websocket::{WebSocketOrigin, open_websocket};
