@@ -1,7 +1,7 @@
 //! The document: what the operator typed, and what is wrong with it, each mistake at its place.
 //!
 //! The structs here are what may be typed. What it means is compiled by `snapshot.rs`, which
-//! reports what only shows then as an [`Invalid`] with a path into the document; [`Source`]
+//! reports what only shows then as an [`Invalid`](crate::value::Invalid) with a path into the document; [`Source`]
 //! finds the line and column of that path.
 
 mod listener;
@@ -17,11 +17,11 @@ pub use service::{AttemptPolicies, EndpointConfig, ServiceConfig, ServiceProtoco
 pub use telemetry::{AccessLogConfig, RequestIdConfig, TelemetryConfig, Word};
 
 use crate::policy::Block;
-use crate::value::{Duration, NameMap, Template};
+use crate::value::{Duration, Invalid, NameMap, Template, deserialize_quantity};
 use serde::Deserialize;
-use serde::de::{Deserializer, Error, Visitor};
-use std::fmt;
+use serde::de::Deserializer;
 use std::net::SocketAddr;
+use std::str::FromStr;
 
 /// A whole configuration.
 #[derive(Debug, Deserialize)]
@@ -63,14 +63,23 @@ pub struct Document {
 #[derive(Debug, Clone, Copy)]
 pub struct Version;
 
+impl FromStr for Version {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        match text {
+            "1" => Ok(Version),
+            other => {
+                let message = format!("version {other} is not known, this gateway reads version 1");
+                Err(Invalid::new(message))
+            }
+        }
+    }
+}
+
 impl<'de> Deserialize<'de> for Version {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match u64::deserialize(deserializer)? {
-            1 => Ok(Version),
-            other => Err(D::Error::custom(format!(
-                "version {other} is not known, this gateway reads version 1"
-            ))),
-        }
+        deserialize_quantity(deserializer, "the version of this format")
     }
 }
 
@@ -85,33 +94,26 @@ pub enum Threads {
 }
 
 /// The most threads that may be asked for: beyond it, a slip of the finger is more likely.
-const MOST_THREADS: u64 = 1024;
+const MOST_THREADS: usize = 1024;
+
+impl FromStr for Threads {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        match (text, text.parse()) {
+            ("auto", _) => Ok(Threads::Auto),
+            (_, Ok(count @ 1..=MOST_THREADS)) => Ok(Threads::Count(count)),
+            _ => {
+                let wanted = format!("write `auto` or a number from 1 to {MOST_THREADS}");
+                Err(Invalid::new(format!("`{text}` is no number of threads, {wanted}")))
+            }
+        }
+    }
+}
 
 impl<'de> Deserialize<'de> for Threads {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ThreadsVisitor;
-        impl Visitor<'_> for ThreadsVisitor {
-            type Value = Threads;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "`auto` or a number from 1 to {MOST_THREADS}")
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<Threads, E> {
-                match text {
-                    "auto" => Ok(Threads::Auto),
-                    _ => Err(E::invalid_value(serde::de::Unexpected::Str(text), &self)),
-                }
-            }
-
-            fn visit_u64<E: Error>(self, count: u64) -> Result<Threads, E> {
-                match count {
-                    1..=MOST_THREADS => Ok(Threads::Count(count as usize)),
-                    _ => Err(E::invalid_value(serde::de::Unexpected::Unsigned(count), &self)),
-                }
-            }
-        }
-        deserializer.deserialize_any(ThreadsVisitor)
+        deserialize_quantity(deserializer, "a number of threads")
     }
 }
 

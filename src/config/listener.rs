@@ -1,10 +1,11 @@
 //! Where clients connect.
 
-use crate::value::{Cidr, Duration, Name};
+use crate::value::{Cidr, Duration, Invalid, Name, deserialize_text};
 use serde::Deserialize;
-use serde::de::{Deserializer, Error};
+use serde::de::Deserializer;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 /// One address where clients connect.
 #[derive(Debug, Deserialize)]
@@ -78,10 +79,21 @@ pub struct ListenerTimeouts {
 
 /// Reads an address with its port.
 pub fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    text.parse().map_err(|_| {
-        D::Error::custom(format!(
-            "`{text}` is no address with a port, such as `0.0.0.0:8080` or `[::]:8080`"
-        ))
-    })
+    let Bound(address) = deserialize_text(deserializer, "an address with a port")?;
+    Ok(address)
+}
+
+/// An address with a port, that says so when it is none.
+struct Bound(SocketAddr);
+
+impl FromStr for Bound {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let refusal = || {
+            let like = "such as `0.0.0.0:8080` or `[::]:8080`";
+            Invalid::new(format!("`{text}` is no address with a port, {like}"))
+        };
+        text.parse().map(Bound).map_err(|_| refusal())
+    }
 }

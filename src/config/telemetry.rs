@@ -1,9 +1,9 @@
 //! What is written down about requests.
 
 use crate::telemetry::access_log::{Format, Masked, Options, Target};
-use crate::value::{Duration, HeaderName};
+use crate::value::{Duration, HeaderName, deserialize_text};
 use serde::Deserialize;
-use serde::de::{Deserializer, Error};
+use serde::de::Deserializer;
 use std::fmt::Display;
 use std::str::FromStr;
 
@@ -48,7 +48,7 @@ pub struct Word<T>(T);
 
 impl<'de, T: FromStr<Err: Display>> Deserialize<'de> for Word<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map(Word).map_err(D::Error::custom)
+        deserialize_text(deserializer, "a word").map(Word)
     }
 }
 
