@@ -60,5 +60,5 @@ pub struct ServiceTls {
 #[serde(deny_unknown_fields, default)]
 pub struct AttemptPolicies {
     /// Its times.
-    pub timeouts: Option<Setting<timeouts::Config>>,
+    pub timeouts: Option<Setting<timeouts::AttemptConfig>>,
 }

@@ -1,11 +1,11 @@
 //! How long an exchange and its attempts may take. The proxy's stages keep these times.
 
-use super::Kind;
+use super::{Kind, Setting};
 use crate::upstream::Timeouts;
 use crate::value::{self, Invalid};
 use serde::Deserialize;
 
-/// How long to wait for what. Fits a service too, where `request` has no meaning.
+/// How long to wait for what.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
@@ -16,14 +16,52 @@ pub struct Config {
     pub connect: Option<value::Duration>,
     /// Each wait for the service to send something. 60 seconds where it is left out.
     pub read: Option<value::Duration>,
-    /// Each wait for the service to take something. 60 seconds where it is left out.
+    /// Each wait for the service to take something; it may still answer for as long as `read`
+    /// says. 60 seconds where it is left out.
+    pub write: Option<value::Duration>,
+    /// How long an unused connection to the service is kept. 60 seconds where it is left out.
+    pub idle: Option<value::Duration>,
+    /// Whether these are a service's, which says nothing of the whole exchange.
+    #[serde(skip)]
+    of_service: bool,
+}
+
+/// What of it a service may say: the times of an attempt.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AttemptConfig {
+    /// Connecting to an endpoint, TLS included. 5 seconds where it is left out.
+    pub connect: Option<value::Duration>,
+    /// Each wait for the service to send something. 60 seconds where it is left out.
+    pub read: Option<value::Duration>,
+    /// Each wait for the service to take something; it may still answer for as long as `read`
+    /// says. 60 seconds where it is left out.
     pub write: Option<value::Duration>,
     /// How long an unused connection to the service is kept. 60 seconds where it is left out.
     pub idle: Option<value::Duration>,
 }
 
+impl From<AttemptConfig> for Config {
+    fn from(config: AttemptConfig) -> Self {
+        let AttemptConfig { connect, read, write, idle } = config;
+        Config { request: None, connect, read, write, idle, of_service: true }
+    }
+}
+
 impl Kind for Timeouts {
     type Config = Config;
+
+    /// The most specific object counts whole, but that a service's leaves the time of the exchange
+    /// as it was.
+    fn fold(outer: Option<Config>, inner: Setting<Config>) -> Option<Config> {
+        match inner {
+            Setting::Off => None,
+            Setting::Set(inner) if inner.of_service => {
+                Some(Config { request: outer.and_then(|outer| outer.request), ..inner })
+            }
+            Setting::Set(inner) => Some(inner),
+        }
+    }
 
     fn compile(config: &Config) -> Result<Self, Invalid> {
         let fallback = Timeouts::default();

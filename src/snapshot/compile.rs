@@ -6,7 +6,8 @@ use crate::config::{
     AttemptPolicies, Document, EndpointConfig, MatchConfig, RouteConfig, ServiceConfig,
     ServiceProtocol, Threads,
 };
-use crate::policy::{Block, Compiler, Scope};
+use crate::policy::timeouts::AttemptConfig;
+use crate::policy::{Block, Compiler, Scope, Setting};
 use crate::route::{Matcher, PathPattern, Rule};
 use crate::upstream::{Address, Endpoint, Protocol, Service};
 use crate::value::{Invalid, Name, NameMap, Step};
@@ -256,7 +257,14 @@ impl<'a> Scopes<'a> {
     fn new(document: &'a Document) -> Self {
         let block = |config: &ServiceConfig| {
             let AttemptPolicies { timeouts } = &config.policies;
-            Block { timeouts: timeouts.clone(), ..Block::default() }
+            let timeouts = timeouts.clone().map(|setting| {
+                let attempt = match setting {
+                    Setting::Off => AttemptConfig::default(),
+                    Setting::Set(attempt) => attempt,
+                };
+                Setting::Set(attempt.into())
+            });
+            Block { timeouts, ..Block::default() }
         };
         Scopes { services: document.services.iter().map(|(_, one)| block(one)).collect(), document }
     }
