@@ -166,7 +166,7 @@ impl ProxyHttp for Gateway {
     /// The exchange is over, however it went.
     async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Self::CTX) {
         if let Some(exchange) = ctx.take() {
-            finish::record(self, session, error, *exchange);
+            finish::record(self, session, error, &exchange);
         }
     }
 

@@ -36,9 +36,9 @@ impl Trace {
     }
 
     /// The trace's id, in hexadecimal.
-    pub fn id(&self) -> &[u8] {
-        // By construction the line is long enough.
-        self.parent.as_bytes().get(3..35).unwrap_or_default()
+    pub fn id(&self) -> &str {
+        // By construction the line is text and long enough.
+        self.parent.to_str().ok().and_then(|line| line.get(3..35)).unwrap_or_default()
     }
 }
 
@@ -108,7 +108,7 @@ mod tests {
             (&fields[TRACEPARENT], &fields[TRACESTATE]),
             (&VALID.parse().unwrap(), &"a=1".parse().unwrap())
         );
-        assert_eq!(trace.id(), b"0af7651916cd43dd8448eb211c80319c");
+        assert_eq!(trace.id(), "0af7651916cd43dd8448eb211c80319c");
     }
 
     #[test]

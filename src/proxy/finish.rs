@@ -18,10 +18,10 @@ use std::time::Instant;
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
 /// Counts an exchange and writes its line.
-pub fn record(gateway: &Gateway, session: &Session, error: Option<&Error>, exchange: Exchange) {
+pub fn record(gateway: &Gateway, session: &Session, error: Option<&Error>, exchange: &Exchange) {
     let now = Instant::now();
     let late = exchange.is_late();
-    let Exchange { view, facts, route, attempts, cause, in_flight, .. } = exchange;
+    let Exchange { view, facts, route, attempts, cause, .. } = exchange;
     let head = session.req_header();
     let written = session.response_written();
     let status = written.map_or(CLIENT_CLOSED_REQUEST, |head| head.status.as_u16());
@@ -35,10 +35,10 @@ pub fn record(gateway: &Gateway, session: &Session, error: Option<&Error>, excha
         bytes_in: session.body_bytes_read() as u64,
         bytes_out: session.body_bytes_sent() as u64,
     };
-    view.route(route).finished(&finished);
+    view.route(*route).finished(&finished);
 
     let cause = match (cause, error) {
-        (Some(cause), _) => Some(Cow::Owned(cause)),
+        (Some(cause), _) => Some(Cow::Borrowed(cause.as_str())),
         (None, Some(_)) if late => Some(Cow::Borrowed("the request's time is over")),
         (None, error) => error.map(|error| Cow::Owned(error.to_string())),
     };
@@ -80,7 +80,6 @@ pub fn record(gateway: &Gateway, session: &Session, error: Option<&Error>, excha
         error: cause.as_deref(),
         headers: &head.headers,
     });
-    drop(in_flight);
 }
 
 /// An endpoint's address, as it was written down or as its name was resolved.

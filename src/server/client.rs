@@ -187,9 +187,15 @@ impl<S: Transport> Client<S> {
     /// much of `more` was written.
     fn poll_gathered(&mut self, cx: &mut Context<'_>, more: &[u8]) -> Poll<io::Result<usize>> {
         while !self.gathered.is_empty() {
-            let parts = [IoSlice::new(&self.gathered), IoSlice::new(more)];
-            let parts = if more.is_empty() { &parts[..1] } else { &parts[..] };
-            let written = ready!(Pin::new(&mut self.transport).poll_write_vectored(cx, parts))?;
+            let transport = Pin::new(&mut self.transport);
+            // For one part alone the kernel is quicker with a plain write.
+            let written = ready!(match more {
+                [] => transport.poll_write(cx, &self.gathered),
+                more => {
+                    let parts = [IoSlice::new(&self.gathered), IoSlice::new(more)];
+                    transport.poll_write_vectored(cx, &parts)
+                }
+            })?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }

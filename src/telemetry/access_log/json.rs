@@ -14,6 +14,14 @@ pub(super) fn string(out: &mut Vec<u8>, value: &[u8]) {
     out.push(b'"');
 }
 
+/// Appends a string value that is known to hold nothing to escape.
+pub(super) fn plain(out: &mut Vec<u8>, value: &str) {
+    debug_assert!(is_plain(value.as_bytes()), "{value:?} has to be escaped");
+    out.push(b'"');
+    out.extend_from_slice(value.as_bytes());
+    out.push(b'"');
+}
+
 /// Appends the inside of a string value; what is not UTF-8 becomes U+FFFD.
 pub(super) fn text(out: &mut Vec<u8>, value: &[u8]) {
     // Nearly every value stands for itself and can be copied as a whole.

@@ -59,7 +59,7 @@ fn full_entry_has_every_field_in_order() {
         endpoint: Some(&endpoint),
         upstream: Some(Duration::from_micros(1100)),
         attempts: 1,
-        trace_id: Some(b"4bf92f3577b34da6a3ce929d0e0e4736"),
+        trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736"),
         error: Some("closed early"),
         ..entry(&headers)
     };
@@ -142,9 +142,10 @@ proptest! {
         host: Vec<u8>,
         path: Vec<u8>,
         query: Option<Vec<u8>>,
-        names: [String; 4],
+        plain in ["[A-Za-z0-9._~-]{0,20}", "[A-Za-z0-9._~-]{0,20}"],
+        texts: [String; 2],
         numbers: (u16, u64, u64, u32),
-        trace_id: Option<Vec<u8>>,
+        trace_id in "[0-9a-f]{32}",
         header in "[\\x20-\\x7e\\t]{0,20}",
     ) {
         let mut headers = HeaderMap::new();
@@ -158,15 +159,15 @@ proptest! {
             host: &host,
             path: &path,
             query: query.as_deref(),
-            request_id: &names[0],
-            route: Some(&names[1]),
-            endpoint: Some(&names[2]),
-            error: Some(&names[3]),
+            request_id: &plain[0],
+            route: Some(&plain[1]),
+            endpoint: Some(&texts[0]),
+            error: Some(&texts[1]),
             status: numbers.0,
             bytes_in: numbers.1,
             bytes_out: numbers.2,
             attempts: numbers.3,
-            trace_id: trace_id.as_deref(),
+            trace_id: Some(&trace_id),
             ..entry(&headers)
         };
         let text = line(&options, &entry);
@@ -177,9 +178,10 @@ proptest! {
         prop_assert_eq!(&line["host"], &lossy(&host));
         prop_assert_eq!(&line["path"], &lossy(&path));
         prop_assert_eq!(&line["query"], &query.as_deref().map_or(Value::Null, lossy));
-        prop_assert_eq!(&line["trace_id"], &trace_id.as_deref().map_or(Value::Null, lossy));
-        for (key, name) in ["request_id", "route", "endpoint", "error"].iter().zip(&names) {
-            prop_assert_eq!(line[key].as_str(), Some(name.as_str()));
+        prop_assert_eq!(&line["trace_id"], &trace_id);
+        let keys = ["request_id", "route", "endpoint", "error"];
+        for (key, text) in keys.iter().zip(plain.iter().chain(&texts)) {
+            prop_assert_eq!(line[key].as_str(), Some(text.as_str()));
         }
         prop_assert_eq!(&line["status"], numbers.0);
         prop_assert_eq!(&line["bytes_in"], numbers.1);
