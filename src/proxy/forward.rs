@@ -87,7 +87,8 @@ fn forwarded(client: &request::Parts, fields: &mut HeaderMap, connection: &Conne
     let element = connection.forwarded(host.as_ref(), || element(connection, host.as_ref()));
     let address = connection.address.clone();
     if connection.trusted {
-        fields.insert(FORWARDED, listed(client, &FORWARDED, element));
+        let translated = translated(client, &element);
+        fields.insert(FORWARDED, translated.unwrap_or_else(|| listed(client, &FORWARDED, element)));
         fields.insert(X_FORWARDED_FOR, listed(client, &X_FORWARDED_FOR, address));
         fields.entry(X_FORWARDED_PROTO).or_insert(scheme);
         if let Some(host) = host {
@@ -122,6 +123,26 @@ fn listed(client: &request::Parts, name: &HeaderName, added: HeaderValue) -> Hea
     }
     list.extend_from_slice(added.as_bytes());
     value(list)
+}
+
+/// What a proxy in front said in `X-Forwarded-For` alone, as elements of `Forwarded` (RFC 7239
+/// §7.4), so that the two fields agree on who the client is.
+fn translated(client: &request::Parts, added: &HeaderValue) -> Option<HeaderValue> {
+    if client.headers.contains_key(FORWARDED) {
+        return None;
+    }
+    let mut list = BytesMut::with_capacity(128);
+    for line in client.headers.get_all(X_FORWARDED_FOR) {
+        for address in line.to_str().ok()?.split(',') {
+            match address.trim().parse().ok()? {
+                IpAddr::V4(address) => write!(list, "for={address}, "),
+                IpAddr::V6(address) => write!(list, "for=\"[{address}]\", "),
+            }
+            .expect("a buffer takes what is written to it");
+        }
+    }
+    list.extend_from_slice(added.as_bytes());
+    Some(value(list))
 }
 
 /// One element of `Forwarded`.
