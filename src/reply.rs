@@ -180,7 +180,7 @@ impl Rejection {
         let status = self.status();
         let problem = Problem {
             r#type: "about:blank",
-            title: status.canonical_reason().unwrap_or("Error"),
+            title: title(status),
             status: status.as_u16(),
             detail: self.detail(about),
             request_id: about.request_id,
@@ -200,8 +200,18 @@ impl Rejection {
         if let Some(seconds) = problem.retry_after {
             headers.push((RETRY_AFTER, HeaderValue::from(seconds)));
         }
-        let body = serde_json::to_vec(&problem).expect("strings and numbers serialise");
+        let mut body = serde_json::to_vec(&problem).expect("strings and numbers serialise");
+        // Whoever reads it in a terminal gets the prompt on a line of its own.
+        body.push(b'\n');
         Reply { status, headers, body: body.into() }
+    }
+}
+
+/// A status in words, as RFC 9110 §15 has them; the library's are older for some.
+fn title(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::PAYLOAD_TOO_LARGE => "Content Too Large",
+        status => status.canonical_reason().unwrap_or("Error"),
     }
 }
 
