@@ -14,6 +14,7 @@ mod name;
 mod name_map;
 mod nearest;
 mod one_or_many;
+pub mod outside;
 mod template;
 mod text;
 mod token;

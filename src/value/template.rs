@@ -2,16 +2,17 @@
 //! reference is understood when the configuration is loaded, so that a request only copies bytes.
 //!
 //! Grammar: text stands for itself; `$(a ?? b ?? "text")` takes the first alternative that is
-//! there; `$$(` is a literal `$(`. In the quoted text `\"` and `\\` are escapes. `env:NAME` is
-//! resolved at load and is plain text from then on.
+//! there; `$$(` is a literal `$(`. In the quoted text `\"` and `\\` are escapes. `env:NAME` and
+//! `file:PATH` are resolved at load and are plain text from then on.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
-use serde::{Deserialize, Deserializer};
+use serde::de::{Deserialize, Deserializer, Visitor};
 
+use super::outside::{self, LookUp};
 use super::{Invalid, deserialize_text};
 
 mod parse;
@@ -70,15 +71,18 @@ const SEGMENT: &AsciiSet = &COMPONENT
 const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 impl Template {
-    /// Parses a template; `env` looks up environment variables.
+    /// What a deserializer is asked for when a template is read: the text as it was typed, in
+    /// which it resolves nothing itself.
+    pub const TYPED: &'static str = "$template";
+
+    /// Parses a template; `look_up` knows what does not come with requests.
     ///
     /// # Errors
     ///
     /// Says what is wrong with a malformed template, an unknown reference, or a variable that is
     /// not set and has no alternative.
-    pub fn parse(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Template, String> {
-        let parts = parse::parts(text, env).map_err(|invalid| invalid.to_string())?;
-        Ok(Template { text: text.to_owned(), parts })
+    pub fn parse(text: &str, look_up: LookUp<'_>) -> Result<Template, Invalid> {
+        Ok(Template { text: text.to_owned(), parts: parse::parts(text, look_up)? })
     }
 
     /// Returns the whole text when it is the same for every request.
@@ -186,9 +190,10 @@ fn climbs(target: &[u8]) -> bool {
 impl FromStr for Template {
     type Err = Invalid;
 
-    /// Parses a template against the environment of this process.
+    /// Parses a template against the environment of this process, and the files beside the
+    /// document that is being read.
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        Template::parse(text, &|name| std::env::var(name).ok()).map_err(Invalid::new)
+        Template::parse(text, &outside::look_up)
     }
 }
 
@@ -206,7 +211,22 @@ impl fmt::Debug for Template {
 
 impl<'de> Deserialize<'de> for Template {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserialize_text(deserializer, "text, which may hold references such as `$(client.ip)`")
+        struct Typed;
+        impl<'de> Visitor<'de> for Typed {
+            type Value = Template;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("text, which may hold references such as `$(client.ip)`")
+            }
+
+            fn visit_newtype_struct<D: Deserializer<'de>>(
+                self,
+                typed: D,
+            ) -> Result<Template, D::Error> {
+                deserialize_text(typed, "text, which may hold references such as `$(client.ip)`")
+            }
+        }
+        deserializer.deserialize_newtype_struct(Template::TYPED, Typed)
     }
 }
 

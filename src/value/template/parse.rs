@@ -1,12 +1,11 @@
 //! From text to the parts of a template.
 
-use super::{Choice, Part, Reference};
+use super::{Choice, Part, Reference, reference};
 use crate::value::Invalid;
+use crate::value::outside::{LookUp, Outside};
 
-type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
-
-/// Splits a template into its parts and resolves what the environment knows.
-pub(super) fn parts(text: &str, env: Env<'_>) -> Result<Vec<Part>, Invalid> {
+/// Splits a template into its parts and resolves what is known outside of requests.
+pub(super) fn parts(text: &str, look_up: LookUp<'_>) -> Result<Vec<Part>, Invalid> {
     let mut parts = Vec::new();
     let mut rest = text;
     while let Some(at) = rest.find('$') {
@@ -17,7 +16,7 @@ pub(super) fn parts(text: &str, env: Env<'_>) -> Result<Vec<Part>, Invalid> {
             rest = after;
         } else if let Some(inside) = rest.strip_prefix("$(") {
             let (terms, after) = terms(inside)?;
-            push_choice(&mut parts, terms, env)?;
+            push_choice(&mut parts, terms, look_up)?;
             rest = after;
         } else {
             push_literal(&mut parts, "$");
@@ -31,25 +30,26 @@ pub(super) fn parts(text: &str, env: Env<'_>) -> Result<Vec<Part>, Invalid> {
 /// One alternative, as it was typed.
 enum Term {
     Reference(Reference),
-    Variable(String),
-    Quoted(String),
+    Outside(Outside),
+    Text(String),
 }
 
 /// Reads alternatives up to the closing parenthesis; returns them and what follows.
 fn terms(inside: &str) -> Result<(Vec<Term>, &str), Invalid> {
-    let mut terms = Vec::new();
+    let mut terms: Vec<Term> = Vec::new();
     let mut rest = inside;
     loop {
-        let (term, after) = term(rest.trim_start(), inside)?;
-        let quoted = matches!(term, Term::Quoted(_));
+        let outside = !terms.is_empty() && terms.iter().all(|t| matches!(t, Term::Outside(_)));
+        let (term, after) = term(rest.trim_start(), inside, outside)?;
+        let last = matches!(term, Term::Text(_));
         terms.push(term);
         let after = after.trim_start();
         if let Some(after) = after.strip_prefix(')') {
             return Ok((terms, after));
         }
         rest = match after.strip_prefix("??") {
-            Some(_) if quoted => {
-                return Err(Invalid::new("what follows quoted text in `$(…)` is never used"));
+            Some(_) if last => {
+                return Err(Invalid::new("what follows text in `$(…)` is never used"));
             }
             Some(after) => after,
             None if after.is_empty() => return Err(unclosed(inside)),
@@ -64,13 +64,14 @@ fn terms(inside: &str) -> Result<(Vec<Term>, &str), Invalid> {
     }
 }
 
-/// Reads one alternative; `inside` is all that follows `$(`, for errors.
-fn term<'a>(rest: &'a str, inside: &str) -> Result<(Term, &'a str), Invalid> {
+/// Reads one alternative; `inside` is all that follows `$(`, for errors. Behind nothing but what is
+/// known `outside` of requests, text may do without its quotes: `$(env:LEVEL ?? info)`.
+fn term<'a>(rest: &'a str, inside: &str, outside: bool) -> Result<(Term, &'a str), Invalid> {
     if let Some(quoted) = rest.strip_prefix('"') {
         let (text, after) = quoted_text(quoted).ok_or_else(|| {
             Invalid::new(format!("quoted text in `$({}` is not closed", beginning(inside)))
         })?;
-        return Ok((Term::Quoted(text), after));
+        return Ok((Term::Text(text), after));
     }
     let end = rest.find(|c: char| c.is_whitespace() || c == ')').unwrap_or(rest.len());
     let end = rest[..end].find("??").unwrap_or(end);
@@ -81,12 +82,17 @@ fn term<'a>(rest: &'a str, inside: &str) -> Result<(Term, &'a str), Invalid> {
     if name.is_empty() {
         return Err(Invalid::new("`$(…)` misses a reference: write one such as `$(client.ip)`"));
     }
-    let term = match name.strip_prefix("env:") {
-        Some("") => return Err(Invalid::new("a variable's name is missing after `env:`")),
-        Some(variable) => Term::Variable(variable.to_owned()),
-        None => Term::Reference(name.parse()?),
-    };
-    Ok((term, after))
+    if let Some(outside) = Outside::parse(name) {
+        return Ok((Term::Outside(outside?), after));
+    }
+    match name.parse::<Reference>() {
+        Ok(reference) => Ok((Term::Reference(reference), after)),
+        Err(_) if outside && !reference::looks_like_one(name) => {
+            let end = rest.find(')').ok_or_else(|| unclosed(inside))?;
+            Ok((Term::Text(rest[..end].trim_end().to_owned()), &rest[end..]))
+        }
+        Err(unknown) => Err(unknown),
+    }
 }
 
 /// Reads text up to its closing quote, or returns `None` when there is none.
@@ -107,30 +113,30 @@ fn quoted_text(quoted: &str) -> Option<(String, &str)> {
 
 /// Appends a choice: what can be known now becomes a literal, and a variable that is not set
 /// gives way to its alternatives.
-fn push_choice(parts: &mut Vec<Part>, terms: Vec<Term>, env: Env<'_>) -> Result<(), Invalid> {
+fn push_choice(
+    parts: &mut Vec<Part>,
+    terms: Vec<Term>,
+    look_up: LookUp<'_>,
+) -> Result<(), Invalid> {
     let mut references = Vec::new();
     let mut otherwise = None;
-    let mut unset = None;
+    let mut absent = None;
     for term in terms {
         match term {
             Term::Reference(reference) => references.push(reference),
-            Term::Quoted(text) => otherwise = Some(text),
-            Term::Variable(variable) => {
-                otherwise = env(&variable);
-                unset = Some(variable);
+            Term::Text(text) => otherwise = Some(text),
+            Term::Outside(outside) => {
+                otherwise = look_up(&outside)?;
+                absent = Some(outside);
             }
         }
         if otherwise.is_some() {
             break;
         }
     }
-    match (otherwise, unset) {
+    match (otherwise, absent) {
         (Some(text), _) if references.is_empty() => push_literal(parts, &text),
-        (None, Some(variable)) if references.is_empty() => {
-            return Err(Invalid::new(format!(
-                "the environment variable `{variable}` is not set, and `$(env:{variable})` has no alternative"
-            )));
-        }
+        (None, Some(absent)) if references.is_empty() => return Err(absent.is_missing()),
         (otherwise, _) => parts.push(Part::Choice(Choice { references, otherwise })),
     }
     Ok(())

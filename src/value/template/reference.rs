@@ -39,10 +39,10 @@ const PLAIN: [(&str, Reference); 5] = [
 ];
 
 /// What stands before a name in the others.
-const NAMED: [&str; 4] = ["header.", "query.", "cookie.", "env:"];
+const NAMED: [&str; 5] = ["header.", "query.", "cookie.", "env:", "file:"];
 
 /// The beginnings that mean something elsewhere in the configuration, or will.
-const ELSEWHERE: [&str; 5] = ["path.", "consumer.", "identity.", "file:", "answer."];
+const ELSEWHERE: [&str; 4] = ["path.", "consumer.", "identity.", "answer."];
 
 impl FromStr for Reference {
     type Err = Invalid;
@@ -69,6 +69,14 @@ impl FromStr for Reference {
         }
         Err(unknown(text))
     }
+}
+
+/// Whether text that is no reference was probably meant to be one: `client.pi`, and not
+/// `127.0.0.1:8080`.
+pub(super) fn looks_like_one(text: &str) -> bool {
+    let heads = NAMED.iter().chain(&ELSEWHERE).copied().chain(["client.", "request."]);
+    let heads = heads.map(|head| &head[..head.len() - 1]);
+    text.split_once(['.', ':']).is_some_and(|(head, _)| nearest(head, heads).is_some())
 }
 
 /// Answers a reference that means nothing with the one that was probably meant.
@@ -147,7 +155,7 @@ mod tests {
 
     #[test]
     fn reference_of_another_place_is_not_available() {
-        for text in ["path.id", "consumer.name", "identity.sub", "file:key", "answer.body.id"] {
+        for text in ["path.id", "consumer.name", "identity.sub", "answer.body.id"] {
             assert_eq!(refusal(text), format!("the reference `{text}` is not available here"));
         }
     }

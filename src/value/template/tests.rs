@@ -1,4 +1,5 @@
 use super::*;
+use crate::value::outside::Outside;
 
 /// A request with a few values.
 struct Request;
@@ -19,21 +20,26 @@ impl Source for Request {
     }
 }
 
-fn env(name: &str) -> Option<String> {
-    match name {
-        "REGION" => Some("eu-1".to_owned()),
-        "EMPTY" => Some(String::new()),
-        "TRICKY" => Some("$(client.ip)".to_owned()),
-        _ => None,
-    }
+fn look_up(outside: &Outside) -> Result<Option<String>, Invalid> {
+    let found = match outside {
+        Outside::Variable(name) => match name.as_str() {
+            "REGION" => "eu-1",
+            "EMPTY" => "",
+            "TRICKY" => "$(client.ip)",
+            _ => return Ok(None),
+        },
+        Outside::File(path) if path == "keys/a.secret" => "from a file",
+        Outside::File(_) => return Err(Invalid::new("no such file")),
+    };
+    Ok(Some(found.to_owned()))
 }
 
 fn template(text: &str) -> Template {
-    Template::parse(text, &env).unwrap()
+    Template::parse(text, &look_up).unwrap()
 }
 
 fn refusal(text: &str) -> String {
-    Template::parse(text, &env).unwrap_err()
+    Template::parse(text, &look_up).unwrap_err().to_string()
 }
 
 fn rendered(text: &str) -> Option<String> {
@@ -107,6 +113,23 @@ fn variables_are_resolved_at_load() {
 }
 
 #[test]
+fn text_behind_a_variable_needs_no_quotes() {
+    assert_eq!(template("$(env:NONE ?? info)").as_literal(), Some("info"));
+    assert_eq!(template("$(env:NONE ?? 127.0.0.1:8080 )").as_literal(), Some("127.0.0.1:8080"));
+    assert_eq!(template("$(env:NONE ?? env:NADA ?? two words)").as_literal(), Some("two words"));
+    assert_eq!(template("$(env:REGION ?? info)").as_literal(), Some("eu-1"));
+    assert_eq!(rendered("$(env:NONE ?? client.ip)").as_deref(), Some("192.0.2.7"));
+    assert!(refusal("$(env:NONE ?? client.pi)").contains("did you mean `client.ip`?"));
+    assert!(refusal("$(header.x-none ?? info)").contains("unknown reference `info`"));
+}
+
+#[test]
+fn files_are_read_at_load() {
+    assert_eq!(template("$(file:keys/a.secret)!").as_literal(), Some("from a file!"));
+    assert!(refusal("$(file:nothing ?? text)").contains("no such file"));
+}
+
+#[test]
 fn variable_is_not_parsed_again() {
     assert_eq!(template("$(env:TRICKY)").as_literal(), Some("$(client.ip)"));
 }
@@ -135,7 +158,7 @@ fn malformed_template_hears_what_is_wrong() {
         ("$(client.ip request.id)", "needs `??` or `)` before `request.id)`"),
         ("$(\"a\" ?? client.ip)", "never used"),
         ("$(header.x ?? \"a)", "is not closed"),
-        ("$(env:)", "missing after `env:`"),
+        ("$(env:)", "after `env:`, is missing"),
         ("$(client.pi)", "did you mean `client.ip`?"),
         ("$(identity.sub)", "not available here"),
     ] {
