@@ -3,7 +3,7 @@
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use http::{HeaderValue, Method};
-use sluicegate::config::Source;
+use sluicegate::config::Loaded;
 use sluicegate::exchange::{Connection, Facts, Listener, Request, Response, Timeouts};
 use sluicegate::exchange::{Trace, UpstreamRequest, request_id};
 use sluicegate::policy::{Block, Chain, Compiler, Scope, States};
@@ -70,7 +70,7 @@ fn facts() -> Facts {
 fn chain(yaml: &str) -> Chain {
     let block: Block = serde_yaml::from_str(yaml).unwrap();
     let scope = Scope { id: 0, at: Vec::new(), block: &block };
-    Compiler::default().compile(&[scope]).unwrap().0
+    Compiler::default().compile(&[scope], &mut Vec::new()).unwrap().0
 }
 
 fn policies(criterion: &mut Criterion) {
@@ -120,7 +120,7 @@ fn ids(criterion: &mut Criterion) {
     });
 }
 
-fn document(routes: usize) -> Source {
+fn document(routes: usize) -> String {
     let mut text = "version: 1\nlisteners: [{name: http, address: 127.0.0.1:8080}]\n\
                     policies: {auth: none, request_size: {body: 1MiB}}\n\
                     services: {origin: {url: \"http://127.0.0.1:9\"}}\nroutes:\n"
@@ -132,16 +132,17 @@ fn document(routes: usize) -> Source {
         )
         .unwrap();
     }
-    Source::new(Path::new("bench.yaml"), text)
+    text
 }
 
 fn compiling(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("compile");
     group.sample_size(10);
     for routes in [10, 1_000, 10_000] {
-        let source = document(routes);
+        let text = document(routes);
         group.bench_function(BenchmarkId::new("routes", routes), |bencher| {
-            bencher.iter(|| snapshot::compile(black_box(&source)).unwrap());
+            let read = || Loaded::from_text(Path::new("bench.yaml"), black_box(&text).clone());
+            bencher.iter(|| snapshot::compile(read()).unwrap());
         });
     }
     group.finish();

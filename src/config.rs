@@ -1,25 +1,34 @@
 //! The document: what the operator typed, and what is wrong with it, each mistake at its place.
 //!
-//! The structs here are what may be typed. What it means is compiled by `snapshot.rs`, which
-//! reports what only shows then as an [`Invalid`](crate::value::Invalid) with a path into the document; [`Source`]
-//! finds the line and column of that path.
+//! The structs here are what may be typed. A document is read into a tree that knows places
+//! (`yaml.rs`, `tree.rs`), with the files that it includes (`source.rs`), and deserialised from
+//! there (`reader.rs`, `load.rs`). What it means is compiled by `snapshot.rs`, which reports what
+//! only shows then as an [`Invalid`] with a path into the document.
 
 mod listener;
-mod place;
+mod load;
+mod mistake;
+mod reader;
 mod route;
 mod service;
+mod source;
 mod telemetry;
+mod tree;
+mod wrong;
+mod yaml;
 
 pub use listener::{Certificate, ListenerConfig, ListenerTimeouts, ListenerTls, WireProtocol};
-pub use place::{Mistake, Source};
+pub use load::Loaded;
+pub use mistake::{Mistake, Report, Severity};
 pub use route::{MatchConfig, PathConfig, RouteConfig};
 pub use service::{AttemptPolicies, EndpointConfig, ServiceConfig, ServiceProtocol, ServiceTls};
 pub use telemetry::{AccessLogConfig, RequestIdConfig, TelemetryConfig, Word};
 
 use crate::policy::Block;
-use crate::value::{Duration, Invalid, NameMap, Template, deserialize_quantity};
+use crate::value::{Duration, Invalid, NameMap, OneOrMany, Template, deserialize_quantity};
 use serde::Deserialize;
 use serde::de::Deserializer;
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::str::FromStr;
 
@@ -29,6 +38,9 @@ use std::str::FromStr;
 pub struct Document {
     /// The version of this format.
     pub version: Version,
+    /// Further files, by glob, relative to this one: their `listeners`, `policy_sets`, `services`
+    /// and `routes` are added to those that stand here.
+    pub include: Option<OneOrMany<String>>,
     /// How many threads serve: `auto` is one for each core that the process may use.
     #[serde(default)]
     pub threads: Threads,
@@ -57,6 +69,20 @@ pub struct Document {
     /// Routes; where several match, the most specific answers.
     #[serde(default)]
     pub routes: Vec<RouteConfig>,
+    /// What was typed, whether or not it could be read.
+    #[serde(skip)]
+    pub written: Written,
+}
+
+/// The names that stand in a document. One whose thing could not be read is no unknown name.
+#[derive(Debug, Default)]
+pub struct Written {
+    /// Of services.
+    pub services: HashSet<String>,
+    /// Of policy sets.
+    pub policy_sets: HashSet<String>,
+    /// Whether a block of policies could not be read whole, so that a decision may be missing.
+    pub lost_policies: bool,
 }
 
 /// The version of the format: 1.

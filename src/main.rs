@@ -1,6 +1,7 @@
 //! The command line: arguments, then the library.
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
+use sluicegate::config::Report;
 use sluicegate::server::{self, End};
 use sluicegate::snapshot::{self, Compiled};
 use sluicegate::{telemetry, version};
@@ -30,26 +31,45 @@ enum Command {
         #[arg(short, long, value_name = "FILE")]
         config: PathBuf,
     },
-    /// Compiles a configuration as serving it would, and says what is wrong with it. Exits with 0
-    /// when nothing is, else with 1.
+    /// Compiles a configuration as serving it would, and says what is wrong with it.
+    ///
+    /// Exits with 0 when nothing is, even if there is something to remark; with 1 when the
+    /// configuration cannot be served or read; with 2 when the command line is wrong.
     Check {
         /// The configuration.
         #[arg(value_name = "FILE")]
         config: PathBuf,
+        /// How it is said.
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
     },
+}
+
+/// How something is said.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs: one JSON document.
+    Json,
 }
 
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run { config } => run(&config),
-        Command::Check { config } => check(&config),
+        Command::Check { config, format } => check(&config, format),
     }
 }
 
 fn run(config: &Path) -> ExitCode {
     telemetry::log::init();
-    let Some(compiled) = load(config) else {
-        return ExitCode::FAILURE;
+    let compiled = match snapshot::load(config) {
+        Ok((compiled, remarks)) => {
+            eprint!("{remarks}");
+            compiled
+        }
+        Err(report) => return refuse(&report),
     };
     match server::run(compiled) {
         Ok(End::Drained) => ExitCode::SUCCESS,
@@ -61,10 +81,21 @@ fn run(config: &Path) -> ExitCode {
     }
 }
 
-fn check(config: &Path) -> ExitCode {
-    let Some(compiled) = load(config) else {
-        return ExitCode::FAILURE;
+fn check(config: &Path, format: Format) -> ExitCode {
+    let loaded = snapshot::load(config);
+    if format == Format::Json {
+        let (ok, report) = match &loaded {
+            Ok((_, remarks)) => (true, remarks),
+            Err(report) => (false, report),
+        };
+        println!("{}", serde_json::json!({ "ok": ok, "mistakes": report.0 }));
+        return if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
+    let (compiled, remarks) = match loaded {
+        Ok(sound) => sound,
+        Err(report) => return refuse(&report),
     };
+    eprint!("{remarks}");
     let Compiled { snapshot, process } = compiled;
     println!(
         "{}: ok: {} listeners, {} routes, {} services",
@@ -76,7 +107,12 @@ fn check(config: &Path) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Reads and compiles, or says what is wrong.
-fn load(config: &Path) -> Option<Compiled> {
-    snapshot::load(config).map_err(|mistake| eprintln!("error: {mistake}")).ok()
+/// Says what is wrong with a configuration.
+fn refuse(report: &Report) -> ExitCode {
+    eprint!("{report}");
+    let count = report.errors();
+    if count > 1 {
+        eprintln!("{count} errors");
+    }
+    ExitCode::FAILURE
 }

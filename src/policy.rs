@@ -96,33 +96,38 @@ pub struct Scope<'a> {
 }
 
 /// What was compiled of one kind, by the scopes that had a say in it, so that routes that say the
-/// same share it.
-type Memo<K> = HashMap<Vec<usize>, Option<Arc<K>>>;
+/// same share it, and what is wrong is told once.
+type Memo<K> = HashMap<Vec<usize>, Result<Option<Arc<K>>, Told>>;
+
+/// It is wrong, and that was told.
+#[derive(Debug, Clone, Copy)]
+struct Told;
 
 /// Finds what the scopes, the least specific first, mean for one kind.
 fn resolve<K: Kind>(
     name: &'static str,
     memo: &mut Memo<K>,
     scopes: &[Scope<'_>],
+    wrong: &mut Vec<Invalid>,
     setting: impl Fn(&Block) -> Option<&Setting<K::Config>>,
-) -> Result<Option<Arc<K>>, Invalid> {
+) -> Result<Option<Arc<K>>, Told> {
     let said = || scopes.iter().filter_map(|scope| Some((scope, setting(scope.block)?)));
     let key: Vec<usize> = said().map(|(scope, _)| scope.id).collect();
     if let Some(known) = memo.get(&key) {
-        return Ok(known.clone());
+        return known.clone();
     }
     let config = said().fold(None, |outer, (_, inner)| K::fold(outer, inner.clone()));
-    let compiled =
-        config.map(|config| K::compile(&config)).transpose().map_err(|mut invalid| {
-            // The most specific scope had the last word, so the mistake is most likely there.
-            invalid.at.insert(0, name.into());
-            let at = said().last().map_or(&[][..], |(scope, _)| &scope.at);
-            invalid.at.splice(0..0, at.iter().cloned());
-            invalid
-        })?;
-    let compiled = compiled.map(Arc::new);
+    let compiled = config.map(|config| K::compile(&config)).transpose();
+    let compiled = compiled.map(|kind| kind.map(Arc::new)).map_err(|mut invalid| {
+        // The most specific scope had the last word, so the mistake is most likely there.
+        invalid.at.insert(0, name.into());
+        let at = said().last().map_or(&[][..], |(scope, _)| &scope.at);
+        invalid.at.splice(0..0, at.iter().cloned());
+        wrong.push(invalid);
+        Told
+    });
     memo.insert(key, compiled.clone());
-    Ok(compiled)
+    compiled
 }
 
 macro_rules! policies {
@@ -167,19 +172,25 @@ macro_rules! policies {
         }
 
         impl Compiler {
-            /// Finds what the scopes, the least specific first, mean together.
-            pub fn compile(&mut self, scopes: &[Scope<'_>]) -> Result<(Chain, Stages), Invalid> {
-                let chain = Chain {
-                    $($policy: resolve(stringify!($policy), &mut self.$policy, scopes, |block| {
-                        block.$policy.as_ref()
-                    })?,)+
-                };
-                let stages = Stages {
-                    $($stage: resolve(stringify!($stage), &mut self.$stage, scopes, |block| {
-                        block.$stage.as_ref()
-                    })?,)+
-                };
-                Ok((chain, stages))
+            /// Finds what the scopes, the least specific first, mean together. Adds what is
+            /// wrong with them; then there is no result.
+            pub fn compile(
+                &mut self,
+                scopes: &[Scope<'_>],
+                wrong: &mut Vec<Invalid>,
+            ) -> Option<(Chain, Stages)> {
+                // Every kind is looked at before the first that is wrong ends it.
+                $(let $policy = resolve(
+                    stringify!($policy), &mut self.$policy, scopes, wrong,
+                    |block| block.$policy.as_ref(),
+                );)+
+                $(let $stage = resolve(
+                    stringify!($stage), &mut self.$stage, scopes, wrong,
+                    |block| block.$stage.as_ref(),
+                );)+
+                let chain = Chain { $($policy: $policy.ok()?,)+ };
+                let stages = Stages { $($stage: $stage.ok()?,)+ };
+                Some((chain, stages))
             }
         }
 

@@ -12,7 +12,7 @@ pub use listener::Door;
 pub use view::{Current, ServiceView, View};
 
 use crate::answer::Answer;
-use crate::config::{Document, Mistake, Source};
+use crate::config::{Loaded, Report, Severity};
 use crate::policy::Chain;
 use crate::route::Matcher;
 use crate::telemetry::access_log::Options;
@@ -84,21 +84,40 @@ pub struct Compiled {
     pub process: Process,
 }
 
-/// Reads, parses and compiles a document, as serving it would.
-pub fn load(path: &Path) -> Result<Compiled, Mistake> {
-    let source = Source::read(path)?;
-    compile(&source)
+/// Reads and compiles a document, as serving it would, with what there is to remark on it.
+///
+/// # Errors
+///
+/// Tells all that is wrong with it, as far as one mistake does not follow from another.
+pub fn load(path: &Path) -> Result<(Compiled, Report), Report> {
+    compile(Loaded::read(path)?)
 }
 
-/// Parses and compiles a document.
-pub fn compile(source: &Source) -> Result<Compiled, Mistake> {
-    let document: Document = source.parse()?;
-    compile::compile(&document, generation(source.text()), source.folder())
-        .map_err(|invalid| source.locate(&invalid))
+/// Compiles a document that was read.
+///
+/// # Errors
+///
+/// Tells all that is wrong with it, as far as one mistake does not follow from another.
+pub fn compile(mut loaded: Loaded) -> Result<(Compiled, Report), Report> {
+    let Some(document) = loaded.document.take() else {
+        return Err(loaded.report());
+    };
+    let outcome = compile::compile(&document, generation(loaded.texts()), loaded.folder());
+    for invalid in outcome.wrong {
+        loaded.add(Severity::Error, invalid);
+    }
+    for invalid in outcome.remarks {
+        loaded.add(Severity::Remark, invalid);
+    }
+    let report = loaded.report();
+    match outcome.compiled {
+        Some(compiled) if !report.has_errors() => Ok((compiled, report)),
+        _ => Err(report),
+    }
 }
 
-fn generation(text: &str) -> u64 {
+fn generation<'a>(texts: impl Iterator<Item = &'a str>) -> u64 {
     let mut hasher = DefaultHasher::new();
-    text.hash(&mut hasher);
+    texts.for_each(|text| text.hash(&mut hasher));
     hasher.finish()
 }

@@ -1,20 +1,18 @@
-//! From what was typed to what it means.
+//! From what was typed to what it means. What is wrong is collected, as far as one mistake does
+//! not follow from another; what is legal and dangerous is remarked.
 
-use super::{Admin, Compiled, Door, Process, Route, Snapshot};
-use crate::answer::{Answer, Backend};
-use crate::config::{
-    AttemptPolicies, Document, EndpointConfig, MatchConfig, RouteConfig, ServiceConfig,
-    ServiceProtocol, Threads,
-};
-use crate::policy::timeouts::AttemptConfig;
-use crate::policy::{Block, Compiler, Scope, Setting};
-use crate::route::{Matcher, PathPattern, Rule};
-use crate::upstream::{Address, Endpoint, Protocol, Service};
-use crate::value::{Invalid, Name, NameMap, Step};
-use http::{HeaderName, HeaderValue};
-use std::collections::HashSet;
+mod remarks;
+mod routes;
+mod scopes;
+mod services;
+
+use super::{Admin, Compiled, Door, Process, Snapshot};
+use crate::config::{Document, Threads};
+use crate::route::Matcher;
+use crate::value::{Invalid, Name, nearest};
+use http::HeaderName;
+use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// The header that carries the request id, where the document names none.
@@ -22,46 +20,95 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// How long requests may go on after SIGTERM, where the document does not say.
 const GRACE: Duration = Duration::from_secs(30);
 
-/// Compiles a document; its files are found from `folder`.
-pub fn compile(document: &Document, generation: u64, folder: &Path) -> Result<Compiled, Invalid> {
-    let process = process(document, folder)?;
-    let services = services(&document.services)?;
-    let (routes, rules) = routes(document, &services)?;
-    let matcher = Matcher::compile(&rules).map_err(|tie| {
-        let first = &routes[tie.first].name;
-        let message = format!("matches the same requests as route `{first}`");
-        Invalid::new(message).under("match").under(tie.second).under("routes")
-    })?;
-    let header = document.telemetry.request_id.header.as_ref();
-    let snapshot = Snapshot {
-        generation,
-        matcher,
-        routes,
-        services,
-        request_id_header: header.map_or(REQUEST_ID, |name| (**name).clone()),
-    };
-    Ok(Compiled { snapshot, process })
+/// What came of compiling a document.
+pub struct Outcome {
+    /// What it means, as far as nothing is wrong.
+    pub compiled: Option<Compiled>,
+    /// What is wrong.
+    pub wrong: Vec<Invalid>,
+    /// What is legal, and may not be what was meant.
+    pub remarks: Vec<Invalid>,
 }
 
-fn process(document: &Document, folder: &Path) -> Result<Process, Invalid> {
+/// Collects what is wrong.
+#[derive(Default)]
+struct Problems(Vec<Invalid>);
+
+impl Problems {
+    fn push(&mut self, invalid: Invalid) {
+        self.0.push(invalid);
+    }
+
+    /// Collects it unless it only follows from something that is told already.
+    fn push_unless(&mut self, follows: bool, invalid: Invalid) {
+        if !follows {
+            self.push(invalid);
+        }
+    }
+
+    /// Takes what is right, and collects what is wrong.
+    fn take<T>(&mut self, result: Result<T, Invalid>) -> Option<T> {
+        result.map_err(|invalid| self.push(invalid)).ok()
+    }
+
+    fn all(&mut self) -> &mut Vec<Invalid> {
+        &mut self.0
+    }
+}
+
+/// Compiles a document; its files are found from `folder`.
+pub fn compile(document: &Document, generation: u64, folder: &Path) -> Outcome {
+    let mut problems = Problems::default();
+    let process = process(document, folder, &mut problems);
+    let services = services::services(&document.services, &mut problems);
+    let compiled = routes::routes(document, &services, &mut problems);
+    let mut routes = Vec::with_capacity(compiled.len());
+    let mut rules = Vec::with_capacity(compiled.len());
+    let mut numbers = Vec::with_capacity(compiled.len());
+    for routes::Compiled { route, rule, number } in compiled {
+        routes.push(route);
+        rules.push(rule);
+        numbers.push(number);
+    }
+    let matcher = problems.take(Matcher::compile(&rules).map_err(|tie| {
+        let first = &routes[tie.first].name;
+        let message = format!("matches the same requests as route `{first}`");
+        Invalid::new(message).under("match").under(numbers[tie.second]).under("routes")
+    }));
+    let header = document.telemetry.request_id.header.as_ref();
+    let request_id_header = header.map_or(REQUEST_ID, |name| (**name).clone());
+    let Problems(wrong) = problems;
+    let remarks = remarks::remarks(document);
+    let compiled = match (matcher, services.into_iter().collect(), process) {
+        (Some(matcher), Some(services), Some(process)) if wrong.is_empty() => {
+            let snapshot = Snapshot { generation, matcher, routes, services, request_id_header };
+            Some(Compiled { snapshot, process })
+        }
+        _ => None,
+    };
+    Outcome { compiled, wrong, remarks }
+}
+
+fn process(document: &Document, folder: &Path, problems: &mut Problems) -> Option<Process> {
     if document.listeners.is_empty() {
         let message = "a gateway without a listener serves nobody";
-        return Err(Invalid::new(message).under("listeners"));
+        problems.push(Invalid::new(message).under("listeners"));
     }
-    let mut names = HashSet::new();
-    let mut addresses = HashSet::new();
+    let mut names = HashMap::new();
+    let mut addresses = HashMap::new();
     let mut doors = Vec::new();
     for (index, config) in document.listeners.iter().enumerate() {
         let within = |invalid: Invalid| invalid.under(index).under("listeners");
-        if !names.insert(config.name.as_str()) {
+        if names.insert(config.name.as_str(), index).is_some() {
             let message = format!("listener `{}` stands here twice", config.name);
-            return Err(within(Invalid::new(message).under("name")));
+            problems.push(within(Invalid::new(message).under("name")));
         }
-        if config.address.port() != 0 && !addresses.insert(config.address) {
-            let message = format!("another listener is already at {}", config.address);
-            return Err(within(Invalid::new(message).under("address")));
+        let taken = addresses.insert(config.address, config.name.as_str());
+        if let Some(other) = taken.filter(|_| config.address.port() != 0) {
+            let message = format!("listener `{other}` is already at {}", config.address);
+            problems.push(within(Invalid::new(message).under("address")));
         }
-        doors.push(Door::compile(config, folder).map_err(within)?);
+        doors.extend(problems.take(Door::compile(config, folder).map_err(within)));
     }
     let admin = document.admin.as_ref().map(|admin| {
         let token = admin.token.as_ref().map(|token| {
@@ -73,231 +120,23 @@ fn process(document: &Document, folder: &Path) -> Result<Process, Invalid> {
         });
         Ok(Admin { address: admin.address, token: token.transpose()? })
     });
-    Ok(Process {
+    Some(Process {
         threads: match document.threads {
             Threads::Auto => None,
             Threads::Count(count) => Some(count),
         },
         affinity: document.affinity.clone(),
         doors,
-        admin: admin.transpose()?,
+        admin: problems.take(admin.transpose())?,
         access_log: document.telemetry.access_log.options(),
         grace: document.shutdown.grace.map_or(GRACE, |grace| *grace),
     })
 }
 
-fn services(configs: &NameMap<ServiceConfig>) -> Result<Vec<Arc<Service>>, Invalid> {
-    let services = configs.iter().map(|(name, config)| {
-        let endpoints =
-            endpoints(config).map_err(|invalid| invalid.under(name.as_str()).under("services"))?;
-        let preserve_host = config.preserve_host;
-        Ok(Arc::new(Service { name: name.as_str().into(), preserve_host, endpoints }))
-    });
-    services.collect()
-}
-
-fn endpoints(config: &ServiceConfig) -> Result<Vec<Endpoint>, Invalid> {
-    let (addresses, scheme_tls) = match (&config.url, &config.endpoints) {
-        (Some(url), None) => {
-            let (address, tls) = from_url(url).map_err(|invalid| invalid.under("url"))?;
-            (vec![address], Some(tls))
-        }
-        (None, Some(endpoints)) if endpoints.is_empty() => {
-            return Err(Invalid::new("at least one endpoint is needed").under("endpoints"));
-        }
-        (None, Some(endpoints)) => {
-            let address = |endpoint: &EndpointConfig| endpoint.address.clone();
-            (endpoints.iter().map(address).collect(), None)
-        }
-        _ => {
-            return Err(Invalid::new("exactly one of `url` and `endpoints` is needed"));
-        }
-    };
-    if scheme_tls == Some(false) && config.tls.is_some() {
-        let message = "`tls` does not fit a `http://` url, write `https://`";
-        return Err(Invalid::new(message).under("tls"));
-    }
-    let tls = scheme_tls.unwrap_or(config.tls.is_some());
-    let protocol = match (config.protocol, tls) {
-        (ServiceProtocol::Http1, _) => Protocol::Http1,
-        (ServiceProtocol::H2, true) | (ServiceProtocol::H2c, false) => Protocol::H2,
-        (ServiceProtocol::H2, false) => {
-            let message = "`h2` needs TLS; in plain text it is called `h2c`";
-            return Err(Invalid::new(message).under("protocol"));
-        }
-        (ServiceProtocol::H2c, true) => {
-            let message = "`h2c` is HTTP/2 in plain text; inside TLS it is called `h2`";
-            return Err(Invalid::new(message).under("protocol"));
-        }
-    };
-    let sni = config.tls.as_ref().and_then(|tls| tls.sni.as_ref());
-    let endpoint = |address: Address| {
-        let host = HeaderValue::from_str(&authority(&address, tls))
-            .expect("an address is made of characters that a header value may have");
-        let name = sni.map_or_else(|| address.server_name(), |name| name.as_str().to_owned());
-        Endpoint::new(address, host, tls.then_some(name.as_str()), protocol)
-    };
-    Ok(addresses.into_iter().map(endpoint).collect())
-}
-
-/// What `Host` says for an endpoint, without the scheme's own port (RFC 9110 §4.2.3).
-fn authority(address: &Address, tls: bool) -> String {
-    let authority = address.authority();
-    let standard = if tls { ":443" } else { ":80" };
-    authority.strip_suffix(standard).unwrap_or(&authority).to_owned()
-}
-
-/// Reads a service's url: an address, and whether it is inside TLS.
-fn from_url(url: &str) -> Result<(Address, bool), Invalid> {
-    let (rest, tls, port) = match url.split_once("://") {
-        Some(("http", rest)) => (rest, false, 80),
-        Some(("https", rest)) => (rest, true, 443),
-        _ => {
-            let message = format!("`{url}` is no url of a service, write `http://HOST:PORT`");
-            return Err(Invalid::new(message));
-        }
-    };
-    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-    if !path.is_empty() || authority.contains(['?', '#', '@']) {
-        let message = "a service's url ends with its port; paths are rewritten by `transform`";
-        return Err(Invalid::new(message));
-    }
-    let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
-    let address = match has_port {
-        true => authority.parse::<Address>(),
-        false => format!("{authority}:{port}").parse(),
-    };
-    address.map(|address| (address, tls)).map_err(|error| Invalid::new(error.to_string()))
-}
-
-/// Compiles the routes, and what the matcher has to know of them.
-fn routes(
-    document: &Document,
-    services: &[Arc<Service>],
-) -> Result<(Vec<Route>, Vec<Rule>), Invalid> {
-    let scopes = Scopes::new(document);
-    let mut compiler = Compiler::default();
-    let mut names = HashSet::new();
-    let mut routes = Vec::with_capacity(document.routes.len());
-    let mut rules = Vec::with_capacity(document.routes.len());
-    for (index, config) in document.routes.iter().enumerate() {
-        let within = |invalid: Invalid| invalid.under(index).under("routes");
-        if !names.insert(config.name.as_str()) {
-            let message = format!("route `{}` stands here twice", config.name);
-            return Err(within(Invalid::new(message).under("name")));
-        }
-        rules.push(rule(&config.matches).map_err(|invalid| within(invalid.under("match")))?);
-        let (number, service) = answering(config, services).map_err(within)?;
-        let scopes = scopes.of(index, config, number).map_err(within)?;
-        let (chain, stages) = compiler.compile(&scopes)?;
-        if stages.auth.is_none() {
-            let message = format!(
-                "route `{}` has no auth decision, write `auth: none` if anyone may ask",
-                config.name
-            );
-            return Err(within(Invalid::new(message)));
-        }
-        routes.push(Route {
-            name: config.name.as_str().into(),
-            chain,
-            answer: Answer::Service(Backend {
-                service,
-                index: number,
-                timeouts: stages.timeouts.as_deref().copied().unwrap_or_default(),
-            }),
-        });
-    }
-    Ok((routes, rules))
-}
-
-fn answering(
-    config: &RouteConfig,
-    services: &[Arc<Service>],
-) -> Result<(usize, Arc<Service>), Invalid> {
-    let Some(wanted) = &config.service else {
-        let message = format!("route `{}` has nothing that answers, write `service:`", config.name);
-        return Err(Invalid::new(message));
-    };
-    let found = services.iter().position(|service| *service.name == *wanted.as_str());
-    let Some(index) = found else {
-        let message = format!("no service is called `{wanted}`");
-        return Err(Invalid::new(message).under("service"));
-    };
-    Ok((index, Arc::clone(&services[index])))
-}
-
-fn rule(config: &MatchConfig) -> Result<Rule, Invalid> {
-    let path = match &config.path {
-        None => PathPattern::Any,
-        Some(path) => {
-            let within = |key: &'static str| move |invalid: Invalid| invalid.under(key);
-            let pattern = match (&path.exact, &path.prefix) {
-                (Some(path), None) => PathPattern::exact(path).map_err(within("exact")),
-                (None, Some(path)) => PathPattern::prefix(path).map_err(within("prefix")),
-                _ => Err(Invalid::new("exactly one of `exact` and `prefix` is needed")),
-            };
-            pattern.map_err(within("path"))?
-        }
-    };
-    let methods = config.methods.as_deref().unwrap_or_default();
-    Ok(Rule {
-        hosts: config.hosts.as_deref().unwrap_or_default().to_vec(),
-        path,
-        methods: methods.iter().map(|method| (**method).clone()).collect(),
+/// What is wrong with a name that nobody has, and who was probably meant.
+fn nobody<'a>(what: &str, wanted: &Name, known: impl Iterator<Item = &'a str>) -> Invalid {
+    Invalid::new(match nearest(wanted, known) {
+        Some(meant) => format!("no {what} is called `{wanted}`, did you mean `{meant}`?"),
+        None => format!("no {what} is called `{wanted}`"),
     })
-}
-
-/// The blocks of a document that routes take their policies from, each with its number.
-struct Scopes<'a> {
-    document: &'a Document,
-    services: Vec<Block>,
-}
-
-impl<'a> Scopes<'a> {
-    fn new(document: &'a Document) -> Self {
-        let block = |config: &ServiceConfig| {
-            let AttemptPolicies { timeouts } = &config.policies;
-            let timeouts = timeouts.clone().map(|setting| {
-                let attempt = match setting {
-                    Setting::Off => AttemptConfig::default(),
-                    Setting::Set(attempt) => attempt,
-                };
-                Setting::Set(attempt.into())
-            });
-            Block { timeouts, ..Block::default() }
-        };
-        Scopes { services: document.services.iter().map(|(_, one)| block(one)).collect(), document }
-    }
-
-    /// The scopes of a route, the least specific first: the document, the service, the policy
-    /// sets in the order of `use`, the route.
-    fn of<'b>(
-        &'b self,
-        index: usize,
-        config: &'b RouteConfig,
-        service: usize,
-    ) -> Result<Vec<Scope<'b>>, Invalid> {
-        let Document { policies, policy_sets, services, .. } = self.document;
-        let mut scopes = vec![Scope { id: 0, at: vec!["policies".into()], block: policies }];
-        let (name, _) = services.iter().nth(service).expect("the number is of this document");
-        let at = vec!["services".into(), name.as_str().into(), "policies".into()];
-        scopes.push(Scope { id: 1 + service, at, block: &self.services[service] });
-        for (position, wanted) in config.uses.iter().enumerate() {
-            let (number, set) = set(policy_sets, wanted).ok_or_else(|| {
-                let message = format!("no policy set is called `{wanted}`");
-                Invalid::new(message).under(position).under("use")
-            })?;
-            let at: Vec<Step> = vec!["policy_sets".into(), wanted.as_str().into()];
-            scopes.push(Scope { id: 1 + services.len() + number, at, block: set });
-        }
-        let id = 1 + services.len() + policy_sets.len() + index;
-        let at = vec!["routes".into(), index.into(), "policies".into()];
-        scopes.push(Scope { id, at, block: &config.policies });
-        Ok(scopes)
-    }
-}
-
-fn set<'a>(sets: &'a NameMap<Block>, wanted: &Name) -> Option<(usize, &'a Block)> {
-    let mut sets = sets.iter().enumerate();
-    sets.find_map(|(number, (name, block))| (name == wanted).then_some((number, block)))
 }

@@ -24,6 +24,16 @@ impl<T> NameMap<T> {
         self.places.get(name).map(|at| &self.entries[*at].1)
     }
 
+    /// Returns the place of a name in the order of the file.
+    pub fn position(&self, name: &str) -> Option<usize> {
+        self.places.get(name).copied()
+    }
+
+    /// Returns the entry at a place in the order of the file.
+    pub fn at(&self, place: usize) -> Option<(&Name, &T)> {
+        self.entries.get(place).map(|(name, value)| (name, value))
+    }
+
     /// Walks the entries in the order of the file.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&Name, &T)> {
         self.entries.iter().map(|(name, value)| (name, value))

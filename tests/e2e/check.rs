@@ -102,7 +102,7 @@ fn a_key_that_stands_twice_is_refused() {
             "    url: http://127.0.0.1:18081\n",
             "    url: http://127.0.0.1:18081\n    url: http://127.0.0.1:18082\n",
         ),
-        10,
+        11,
         Some(5),
         &["url"],
     );

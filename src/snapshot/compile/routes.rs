@@ -1,0 +1,124 @@
+//! Routes: what they match, what answers them, and their policies.
+
+use super::scopes::Scopes;
+use super::{Problems, nobody};
+use crate::answer::{Answer, Backend};
+use crate::config::{Document, MatchConfig, RouteConfig};
+use crate::policy::Compiler;
+use crate::route::{PathPattern, Rule};
+use crate::snapshot::Route;
+use crate::upstream::Service;
+use crate::value::{Invalid, NameMap};
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// A route that was compiled, what the matcher has to know of it, and its place in the document.
+pub struct Compiled {
+    /// The route.
+    pub route: Route,
+    /// What it matches.
+    pub rule: Rule,
+    /// Its number in the document.
+    pub number: usize,
+}
+
+/// Compiles the routes; those that are wrong are told and left out.
+pub fn routes(
+    document: &Document,
+    services: &[Option<Arc<Service>>],
+    problems: &mut Problems,
+) -> Vec<Compiled> {
+    let mut routes = Routes {
+        document,
+        services,
+        scopes: Scopes::new(document),
+        compiler: Compiler::default(),
+        names: HashSet::new(),
+        problems,
+    };
+    let each = document.routes.iter().enumerate();
+    each.filter_map(|(number, config)| routes.compile(number, config)).collect()
+}
+
+struct Routes<'a> {
+    document: &'a Document,
+    services: &'a [Option<Arc<Service>>],
+    scopes: Scopes<'a>,
+    compiler: Compiler,
+    names: HashSet<&'a str>,
+    problems: &'a mut Problems,
+}
+
+impl<'a> Routes<'a> {
+    /// Compiles one route. What is wrong with its parts does not depend on each other, so each is
+    /// looked at before it is given up.
+    fn compile(&mut self, number: usize, config: &'a RouteConfig) -> Option<Compiled> {
+        let within = |invalid: Invalid| invalid.under(number).under("routes");
+        if !self.names.insert(config.name.as_str()) {
+            let message = format!("route `{}` stands here twice", config.name);
+            self.problems.push(within(Invalid::new(message).under("name")));
+        }
+        let rule = rule(&config.matches).map_err(|invalid| within(invalid.under("match")));
+        let rule = self.problems.take(rule);
+        let (index, service) = self.answering(number, config)?;
+        let scopes = self.scopes.of(number, config, index, self.problems)?;
+        let (chain, stages) = self.compiler.compile(&scopes, self.problems.all())?;
+        if stages.auth.is_none() {
+            let message = format!(
+                "route `{}` has no auth decision, write `auth: none` if anyone may ask",
+                config.name
+            );
+            let lost = self.document.written.lost_policies;
+            self.problems.push_unless(lost, within(Invalid::new(message)));
+            return None;
+        }
+        let timeouts = stages.timeouts.as_deref().copied().unwrap_or_default();
+        let answer = Answer::Service(Backend { service: service?, index, timeouts });
+        let route = Route { name: config.name.as_str().into(), chain, answer };
+        Some(Compiled { route, rule: rule?, number })
+    }
+
+    /// The service that answers and its number; no service where it is wrong itself.
+    fn answering(
+        &mut self,
+        number: usize,
+        config: &RouteConfig,
+    ) -> Option<(usize, Option<Arc<Service>>)> {
+        let within = |invalid: Invalid| invalid.under(number).under("routes");
+        let Some(wanted) = &config.service else {
+            let name = &config.name;
+            let message = format!("route `{name}` has nothing that answers, write `service:`");
+            self.problems.push(within(Invalid::new(message)));
+            return None;
+        };
+        let Document { services, written, .. } = self.document;
+        let Some(index) = services.position(wanted) else {
+            let known = NameMap::iter(services).map(|(name, _)| name.as_str());
+            let unknown = within(nobody("service", wanted, known).under("service"));
+            self.problems.push_unless(written.services.contains(wanted.as_str()), unknown);
+            return None;
+        };
+        Some((index, self.services[index].clone()))
+    }
+}
+
+fn rule(config: &MatchConfig) -> Result<Rule, Invalid> {
+    let path = match &config.path {
+        None => PathPattern::Any,
+        Some(path) => {
+            let within = |key: &'static str| move |invalid: Invalid| invalid.under(key);
+            let pattern = match (&path.exact, &path.prefix) {
+                (Some(path), None) => PathPattern::exact(path).map_err(within("exact")),
+                (None, Some(path)) => PathPattern::prefix(path).map_err(within("prefix")),
+                _ => Err(Invalid::new("exactly one of `exact` and `prefix` is needed")),
+            };
+            pattern.map_err(within("path"))?
+        }
+    };
+    let methods = config.methods.as_deref().unwrap_or_default();
+    Ok(Rule {
+        hosts: config.hosts.as_deref().unwrap_or_default().to_vec(),
+        path,
+        methods: methods.iter().map(|method| (**method).clone()).collect(),
+    })
+}

@@ -1,0 +1,66 @@
+//! Where the policies of a route come from.
+
+use super::{Problems, nobody};
+use crate::config::{AttemptPolicies, Document, RouteConfig, ServiceConfig};
+use crate::policy::timeouts::AttemptConfig;
+use crate::policy::{Block, Scope, Setting};
+use crate::value::Step;
+
+/// The blocks of a document that routes take their policies from, each with its number.
+pub struct Scopes<'a> {
+    document: &'a Document,
+    services: Vec<Block>,
+}
+
+impl<'a> Scopes<'a> {
+    /// The blocks of a document.
+    pub fn new(document: &'a Document) -> Self {
+        let block = |config: &ServiceConfig| {
+            let AttemptPolicies { timeouts } = &config.policies;
+            let timeouts = timeouts.clone().map(|setting| {
+                let attempt = match setting {
+                    Setting::Off => AttemptConfig::default(),
+                    Setting::Set(attempt) => attempt,
+                };
+                Setting::Set(attempt.into())
+            });
+            Block { timeouts, ..Block::default() }
+        };
+        Scopes { services: document.services.iter().map(|(_, one)| block(one)).collect(), document }
+    }
+
+    /// The scopes of a route, the least specific first: the document, the service, the policy
+    /// sets in the order of `use`, the route. None where one of the sets does not exist, which is
+    /// told.
+    pub fn of<'b>(
+        &'b self,
+        index: usize,
+        config: &'b RouteConfig,
+        service: usize,
+        problems: &mut Problems,
+    ) -> Option<Vec<Scope<'b>>> {
+        let Document { policies, policy_sets, services, written, .. } = self.document;
+        let mut scopes = vec![Scope { id: 0, at: vec!["policies".into()], block: policies }];
+        let (name, _) = services.at(service).expect("the number is of this document");
+        let at = vec!["services".into(), name.as_str().into(), "policies".into()];
+        scopes.push(Scope { id: 1 + service, at, block: &self.services[service] });
+        for (position, wanted) in config.uses.iter().enumerate() {
+            let Some(number) = policy_sets.position(wanted) else {
+                let known = policy_sets.iter().map(|(name, _)| name.as_str());
+                let unknown = nobody("policy set", wanted, known);
+                problems.push_unless(
+                    written.policy_sets.contains(wanted.as_str()),
+                    unknown.under(position).under("use").under(index).under("routes"),
+                );
+                return None;
+            };
+            let (_, set) = policy_sets.at(number).expect("its position is known");
+            let at: Vec<Step> = vec!["policy_sets".into(), wanted.as_str().into()];
+            scopes.push(Scope { id: 1 + services.len() + number, at, block: set });
+        }
+        let id = 1 + services.len() + policy_sets.len() + index;
+        let at = vec!["routes".into(), index.into(), "policies".into()];
+        scopes.push(Scope { id, at, block: &config.policies });
+        Some(scopes)
+    }
+}
