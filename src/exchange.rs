@@ -4,10 +4,14 @@
 //! alone (`policy.rs`); the fields of one stage stay in that stage (`proxy.rs`).
 
 mod connection;
+mod normalise;
+mod parameters;
 pub mod request_id;
 mod trace;
 
 pub use connection::{Connection, InFlight, Listener, Phase, Timeouts};
+pub use normalise::{EmptySegments, EncodedSlashes, PathRules};
+pub use parameters::Parameters;
 pub use trace::Trace;
 
 use crate::value::{Reference, Source};
