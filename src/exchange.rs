@@ -34,6 +34,8 @@ pub struct Facts {
     pub trace: Trace,
     /// The client's address, as far as trusted proxies vouch for it; otherwise the peer's.
     pub client: IpAddr,
+    /// Where the path's named parts are found, once the route is known and if it names any.
+    pub parameters: Option<Arc<Parameters>>,
     /// The connection that it came on.
     pub connection: Arc<Connection>,
 }
@@ -103,6 +105,9 @@ impl Source for References<'_> {
             Reference::RequestPath => Some(self.head.uri.path().as_bytes().into()),
             Reference::Header(name) => self.head.headers.get(name).map(|v| v.as_bytes().into()),
             Reference::Query(name) => query(self.head.uri.query()?, name),
+            Reference::Path(name) => {
+                self.facts.parameters.as_ref()?.value(self.head.uri.path(), name)
+            }
             Reference::Cookie(name) => cookie(self.head, name).map(Cow::Borrowed),
         }
     }
