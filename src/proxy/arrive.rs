@@ -3,6 +3,7 @@
 use super::Gateway;
 use super::exchange::{Attempts, Exchange};
 use super::head::edit_request;
+use super::target;
 use crate::answer::Answer;
 use crate::exchange::{Connection, Facts, Request, Trace, host, request_id};
 use crate::policy::States;
@@ -36,9 +37,13 @@ pub fn begin(gateway: &Gateway, session: &mut Session) -> Result<Exchange> {
     // Without it, what a client sent ahead (RFC 9112 §9.3.2) would be dropped.
     session.set_pipelining_enabled(true);
 
+    let formed = target::well_formed(session);
     let head = session.req_header_mut();
     name_host(head)?;
-    edit_request(head, |head| head.headers.reserve(ADDED_ON_THE_WAY));
+    let normalised = edit_request(head, |head| {
+        head.headers.reserve(ADDED_ON_THE_WAY);
+        target::normalise(head, connection.listener.paths)
+    });
     let fields = &head.headers;
     let theirs = fields.get(&view.snapshot.request_id_header);
     let facts = Facts {
@@ -57,7 +62,8 @@ pub fn begin(gateway: &Gateway, session: &mut Session) -> Result<Exchange> {
         route: None,
         deadline: None,
         attempts: Attempts::default(),
-        rejection: None,
+        // Its id and its line in the log it has all the same.
+        rejection: formed.and(normalised).err(),
         cause: None,
         in_flight,
     })
@@ -65,6 +71,9 @@ pub fn begin(gateway: &Gateway, session: &mut Session) -> Result<Exchange> {
 
 /// Finds the route and runs its policies; stops where one of them has the answer.
 pub async fn judge(session: &mut Session, exchange: &mut Exchange) -> Result<(), Stop> {
+    if let Some(rejection) = exchange.rejection.take() {
+        return Err(rejection.into());
+    }
     let head = session.req_header();
     let Exchange { view, facts, states, .. } = exchange;
     let snapshot = &view.snapshot;
@@ -133,7 +142,7 @@ fn well_formed(head: &request::Parts) -> Result<Host<'_>, Rejection> {
         return Err(Rejection::BadRequest("an HTTP/1.1 request needs a Host header"));
     }
     // RFC 3986 §2: a URI is made of ASCII; anything else is percent-encoded.
-    if !head.uri.path_and_query().is_none_or(|target| target.as_str().is_ascii()) {
+    if !head.uri.query().is_none_or(str::is_ascii) {
         return Err(Rejection::BadRequest(
             "the target has characters that must be percent-encoded",
         ));
