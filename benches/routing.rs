@@ -66,6 +66,13 @@ fn matching(criterion: &mut Criterion) {
         ] {
             bench(&mut group, name, count, &matcher, &exact, path, &headers);
         }
+        // Only the root has it: what a client can make the search do at most.
+        for (name, path) in [
+            ("8,000 slashes", "/".repeat(8_000)),
+            ("8,000 bytes", "/api/v1".to_owned() + &"x".repeat(8_000)),
+        ] {
+            bench(&mut group, name, count, &matcher, &exact, &path, &headers);
+        }
         if let Some(below) = below {
             let host = format!("api.tenant-{below}.example.com");
             let path = "/api/v1/things-5/12345/parts/7";

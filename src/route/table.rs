@@ -94,10 +94,11 @@ impl Table {
         if let Some(place) = self.exact.get(path) {
             visit(place)?;
         }
-        if !self.shapes.is_empty() {
-            let segments = path.bytes().filter(|byte| *byte == b'/').count();
-            for shape in self.shapes.iter().filter(|shape| shape.segments == segments) {
-                if let Some(place) = shape.get(path) {
+        if !self.shapes.is_empty()
+            && let Some(segments) = Segments::of(path)
+        {
+            for shape in self.shapes.iter().filter(|shape| shape.segments == segments.count) {
+                if let Some(place) = shape.get(&segments) {
                     visit(place)?;
                 }
             }
@@ -170,27 +171,67 @@ impl Shape {
     }
 
     /// Finds the template of this shape that a path with as many segments fits.
-    fn get(&self, path: &str) -> Option<&Place> {
-        let segments = || path.strip_prefix('/').unwrap_or(path).split('/').enumerate();
+    fn get(&self, segments: &Segments<'_>) -> Option<&Place> {
         let is_literal = |position: usize| self.literals & Template::bit(position) != 0;
-        // A placeholder stands for something.
-        if segments().any(|(position, segment)| segment.is_empty() && !is_literal(position)) {
-            return None;
+        let mut hasher = self.hash.build_hasher();
+        for position in 0..segments.count {
+            let segment = segments.get(position);
+            if is_literal(position) {
+                write(&mut hasher, segment);
+            } else if segment.is_empty() {
+                // A placeholder stands for something.
+                return None;
+            }
         }
-        let literals = || {
-            let literals = segments().filter(|(position, _)| is_literal(*position));
-            literals.map(|(_, segment)| segment)
+        let is_it = |(key, _): &(Box<str>, Place)| {
+            let mut rest = key.as_bytes();
+            (0..segments.count).filter(|position| is_literal(*position)).all(|position| {
+                let after = rest.strip_prefix(segments.get(position));
+                let after = after.and_then(|after| after.strip_prefix(b"/"));
+                after.map(|after| rest = after).is_some()
+            })
         };
-        let is_it = |(key, _): &(Box<str>, Place)| literals().eq(key.split_terminator('/'));
-        self.places.find(hash_of(&self.hash, literals()), is_it).map(|(_, place)| place)
+        self.places.find(hasher.finish(), is_it).map(|(_, place)| place)
+    }
+}
+
+/// Where the segments of a path are. A path that has more than any template may have is not looked
+/// at to its end.
+struct Segments<'p> {
+    path: &'p [u8],
+    count: usize,
+    /// Where each begins, and one more for where the next would.
+    starts: [u16; Template::MOST_SEGMENTS + 1],
+}
+
+impl<'p> Segments<'p> {
+    fn of(path: &'p str) -> Option<Segments<'p>> {
+        let path = path.as_bytes();
+        let mut starts = [0; Template::MOST_SEGMENTS + 1];
+        let mut count = 0;
+        for (at, byte) in path.iter().enumerate() {
+            if *byte == b'/' {
+                *starts.get_mut(count)? = u16::try_from(at + 1).ok()?;
+                count += 1;
+            }
+        }
+        *starts.get_mut(count)? = u16::try_from(path.len() + 1).ok()?;
+        Some(Segments { path, count, starts })
+    }
+
+    fn get(&self, position: usize) -> &'p [u8] {
+        let (start, next) = (self.starts[position], self.starts[position + 1]);
+        &self.path[usize::from(start)..usize::from(next) - 1]
     }
 }
 
 fn hash_of<'a>(hash: &DefaultHashBuilder, literals: impl Iterator<Item = &'a str>) -> u64 {
     let mut hasher = hash.build_hasher();
-    for literal in literals {
-        hasher.write(literal.as_bytes());
-        hasher.write_u8(b'/');
-    }
+    literals.for_each(|literal| write(&mut hasher, literal.as_bytes()));
     hasher.finish()
+}
+
+fn write(hasher: &mut impl Hasher, literal: &[u8]) {
+    hasher.write(literal);
+    hasher.write_u8(b'/');
 }

@@ -18,10 +18,10 @@ enum Segment {
     Placeholder(Box<str>),
 }
 
-/// How many segments a template may have: as many as a word has bits.
-const MOST_SEGMENTS: usize = 64;
-
 impl Template {
+    /// How many segments a template may have: as many as a word has bits.
+    pub(super) const MOST_SEGMENTS: usize = 64;
+
     /// Reads a template, and refuses what no request's path could ever fit.
     ///
     /// # Errors
@@ -65,7 +65,7 @@ impl Template {
         if names.iter().all(Option::is_none) {
             return refuse("has no placeholder such as `{id}`: write `exact`");
         }
-        if names.len() > MOST_SEGMENTS + 1 {
+        if names.len() > Template::MOST_SEGMENTS + 1 {
             return refuse("has more segments than 64");
         }
         let normal = path::normal(&stand_in, rules)?;
@@ -88,7 +88,7 @@ impl Template {
 
     /// The bit of a position: the first has the highest.
     pub(super) fn bit(position: usize) -> u64 {
-        1 << (MOST_SEGMENTS - 1) >> position
+        1 << (Template::MOST_SEGMENTS - 1) >> position
     }
 
     /// Returns the bits of the positions at which it has literals.
