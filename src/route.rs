@@ -13,7 +13,7 @@
 //! form. `HEAD` is not implied by `GET`.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use std::ops::ControlFlow::{Break, Continue};
+use std::ops::ControlFlow::{self, Break, Continue};
 
 mod condition;
 mod conflict;
@@ -160,8 +160,8 @@ impl Matcher {
     fn places<'a, B>(
         &'a self,
         asked: &Asked<'_>,
-        mut visit: impl FnMut(&'a Place) -> std::ops::ControlFlow<B>,
-    ) -> std::ops::ControlFlow<B> {
+        mut visit: impl FnMut(&'a Place) -> ControlFlow<B>,
+    ) -> ControlFlow<B> {
         self.hosts.each(asked.host, |table| table.each(asked.path, &mut visit))?;
         self.any_host.each(asked.path, &mut visit)
     }

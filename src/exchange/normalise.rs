@@ -110,20 +110,25 @@ impl PathRules {
 
     /// Whether a path is what rewriting would make of it. Some that are may be missed.
     fn is_normal(&self, path: &str) -> bool {
-        let Some(path) = path.strip_prefix('/') else { return false };
-        let mut segments = path.split('/').peekable();
-        while let Some(segment) = segments.next() {
-            let after_dots = segment.trim_start_matches('.');
-            let dots = segment.len() - after_dots.len();
-            let may_be_dots =
-                matches!(dots, 1 | 2) && matches!(after_dots.as_bytes(), [] | [b';' | b'%', ..]);
-            let merges = self.empty_segments == EmptySegments::Merge;
-            let goes = segment.is_empty() && merges && segments.peek().is_some();
-            if may_be_dots || goes || !is_normal_segment(segment.as_bytes()) {
-                return false;
+        let bytes = path.as_bytes();
+        let merges = self.empty_segments == EmptySegments::Merge;
+        let mut after_slash = false;
+        let mut at = 0;
+        while let Some(byte) = bytes.get(at) {
+            match class(*byte) {
+                Class::Unreserved if after_slash && *byte == b'.' && may_be_dots(&bytes[at..]) => {
+                    return false;
+                }
+                Class::Unreserved | Class::Reserved => {}
+                Class::Slash if after_slash && merges => return false,
+                Class::Slash => {}
+                Class::Percent if stays_encoded(bytes.get(at + 1..at + 3)) => at += 2,
+                _ => return false,
             }
+            after_slash = *byte == b'/';
+            at += 1;
         }
-        true
+        bytes.first() == Some(&b'/')
     }
 
     /// Writes the path anew, segment by segment.
@@ -214,32 +219,22 @@ fn is_plain(path: &[u8]) -> bool {
     odd(last) == 0 && path.first() == Some(&b'/')
 }
 
-/// Whether a segment has only what stays as it is.
-fn is_normal_segment(segment: &[u8]) -> bool {
-    let mut bytes = segment.iter().copied();
-    while let Some(byte) = bytes.next() {
-        match class(byte) {
-            Class::Unreserved | Class::Reserved => {}
-            Class::Percent => {
-                let digits = (bytes.next(), bytes.next());
-                let upper = |digit: Option<u8>| {
-                    digit.is_some_and(|digit| matches!(digit, b'0'..=b'9' | b'A'..=b'F'))
-                };
-                let stays = |byte| {
-                    matches!(class(byte), Class::Reserved | Class::Encode | Class::NotAscii)
-                        || byte == b'%'
-                };
-                if !upper(digits.0) || !upper(digits.1) {
-                    return false;
-                }
-                if !encoded(digits.0, digits.1).is_some_and(stays) {
-                    return false;
-                }
-            }
-            _ => return false,
-        }
-    }
-    true
+/// Whether a segment that begins with a dot could be a dot segment, in disguise or not.
+fn may_be_dots(rest: &[u8]) -> bool {
+    let after = rest.strip_prefix(b"..").or_else(|| rest.strip_prefix(b".")).unwrap_or(rest);
+    matches!(after, [] | [b'/' | b';' | b'%', ..])
+}
+
+/// Whether a percent-encoding is spelt as it will be. A slash is not said to be: dots beside it
+/// would have to be looked for.
+fn stays_encoded(digits: Option<&[u8]>) -> bool {
+    let Some(&[high @ (b'0'..=b'9' | b'A'..=b'F'), low @ (b'0'..=b'9' | b'A'..=b'F')]) = digits
+    else {
+        return false;
+    };
+    encoded(Some(high), Some(low)).is_some_and(|byte| {
+        matches!(class(byte), Class::Reserved | Class::Encode | Class::NotAscii | Class::Percent)
+    })
 }
 
 /// The byte that two hexadecimal digits stand for.
