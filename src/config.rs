@@ -5,6 +5,7 @@
 //! there (`reader.rs`, `load.rs`). What it means is compiled by `snapshot.rs`, which reports what
 //! only shows then as an [`Invalid`] with a path into the document.
 
+mod conditions;
 mod listener;
 mod load;
 mod mistake;
@@ -17,6 +18,7 @@ mod tree;
 mod wrong;
 mod yaml;
 
+pub use conditions::{ConditionConfig, Conditions, TestConfig};
 pub use listener::{Certificate, ListenerConfig, ListenerTimeouts, ListenerTls, WireProtocol};
 pub use load::Loaded;
 pub use mistake::{Mistake, Report, Severity};

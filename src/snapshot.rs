@@ -6,6 +6,7 @@
 
 mod compile;
 mod listener;
+mod rule;
 mod view;
 
 pub use listener::Door;
@@ -13,6 +14,7 @@ pub use view::{Current, ServiceView, View};
 
 use crate::answer::Answer;
 use crate::config::{Loaded, Report, Severity};
+use crate::exchange::Parameters;
 use crate::policy::Chain;
 use crate::route::Matcher;
 use crate::telemetry::access_log::Options;
@@ -43,6 +45,8 @@ pub struct Snapshot {
 pub struct Route {
     /// Its name.
     pub name: Arc<str>,
+    /// Where the named parts of each of its paths are found.
+    pub parameters: Vec<Option<Parameters>>,
     /// Its policies.
     pub chain: Chain,
     /// What answers it.

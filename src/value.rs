@@ -15,6 +15,7 @@ mod name_map;
 mod nearest;
 mod one_or_many;
 pub mod outside;
+mod pattern;
 mod template;
 mod text;
 mod token;
@@ -26,6 +27,7 @@ pub use invalid::{Invalid, Step};
 pub use name::Name;
 pub use name_map::NameMap;
 pub use one_or_many::OneOrMany;
+pub use pattern::Pattern;
 pub use template::{Reference, Source, Template};
 pub use token::{HeaderName, Method};
 

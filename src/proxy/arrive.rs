@@ -3,13 +3,14 @@
 use super::Gateway;
 use super::exchange::{Attempts, Exchange};
 use super::head::edit_request;
+use super::target;
 use crate::answer::Answer;
 use crate::exchange::{Connection, Facts, Request, Trace, host, request_id};
 use crate::policy::States;
 use crate::reply::{Rejection, Stop};
-use crate::route::Outcome;
-use http::header::HOST;
-use http::{HeaderMap, HeaderValue, Version, request};
+use crate::route::{Asked, Host, Outcome};
+use http::header::{ACCESS_CONTROL_REQUEST_METHOD, HOST, ORIGIN};
+use http::{HeaderMap, HeaderValue, Method, Version, request};
 use pingora::http::RequestHeader;
 use pingora::protocols::http::authority::raw_target_authority;
 use pingora::{Error, ErrorType, Result};
@@ -36,9 +37,13 @@ pub fn begin(gateway: &Gateway, session: &mut Session) -> Result<Exchange> {
     // Without it, what a client sent ahead (RFC 9112 §9.3.2) would be dropped.
     session.set_pipelining_enabled(true);
 
+    let formed = target::well_formed(session);
     let head = session.req_header_mut();
     name_host(head)?;
-    edit_request(head, |head| head.headers.reserve(ADDED_ON_THE_WAY));
+    let normalised = edit_request(head, |head| {
+        head.headers.reserve(ADDED_ON_THE_WAY);
+        target::normalise(head, connection.listener.paths)
+    });
     let fields = &head.headers;
     let theirs = fields.get(&view.snapshot.request_id_header);
     let facts = Facts {
@@ -47,6 +52,7 @@ pub fn begin(gateway: &Gateway, session: &mut Session) -> Result<Exchange> {
         request_id: request_id::keep_or_make(theirs, time),
         trace: Trace::keep_or_make(fields),
         client: client(fields, &connection),
+        parameters: None,
         connection,
     };
     Ok(Exchange {
@@ -56,7 +62,8 @@ pub fn begin(gateway: &Gateway, session: &mut Session) -> Result<Exchange> {
         route: None,
         deadline: None,
         attempts: Attempts::default(),
-        rejection: None,
+        // Its id and its line in the log it has all the same.
+        rejection: formed.and(normalised).err(),
         cause: None,
         in_flight,
     })
@@ -64,13 +71,18 @@ pub fn begin(gateway: &Gateway, session: &mut Session) -> Result<Exchange> {
 
 /// Finds the route and runs its policies; stops where one of them has the answer.
 pub async fn judge(session: &mut Session, exchange: &mut Exchange) -> Result<(), Stop> {
+    if let Some(rejection) = exchange.rejection.take() {
+        return Err(rejection.into());
+    }
     let head = session.req_header();
     let Exchange { view, facts, states, .. } = exchange;
     let snapshot = &view.snapshot;
-    well_formed(head)?;
-    let host = std::str::from_utf8(host(head)).unwrap_or_default();
-    let index = match snapshot.matcher.find(host, head.uri.path(), &head.method) {
-        Outcome::Found(index) => index,
+    let host = well_formed(head)?;
+    let index = match snapshot.matcher.find(&asked(head, host, preflight(head).as_ref())) {
+        Outcome::Found { rule, path } => {
+            facts.parameters = view.parameters(rule, path);
+            rule
+        }
         Outcome::MethodNotAllowed(allow) => {
             return Err(Rejection::MethodNotAllowed { allow }.into());
         }
@@ -84,6 +96,28 @@ pub async fn judge(session: &mut Session, exchange: &mut Exchange) -> Result<(),
         facts.connection.set_deadline(exchange.deadline);
     }
     route.chain.on_request(&mut Request { head, facts }, states).await
+}
+
+/// What a preflight asks for: the method of the request that it asks leave for (the Fetch standard,
+/// "CORS-preflight request").
+fn preflight(head: &request::Parts) -> Option<Method> {
+    if head.method != Method::OPTIONS || !head.headers.contains_key(ORIGIN) {
+        return None;
+    }
+    let requested = head.headers.get(ACCESS_CONTROL_REQUEST_METHOD)?;
+    Method::from_bytes(requested.as_bytes()).ok()
+}
+
+/// What the search for a route reads of a request. A preflight is matched as the request that it
+/// asks leave for, of whose fields nothing is known yet.
+fn asked<'a>(head: &'a request::Parts, host: Host<'a>, preflight: Option<&'a Method>) -> Asked<'a> {
+    Asked {
+        host,
+        path: head.uri.path(),
+        method: preflight.unwrap_or(&head.method),
+        headers: preflight.is_none().then_some(&head.headers),
+        query: head.uri.query(),
+    }
 }
 
 /// Lets a target in absolute form name the host of a client that predates `Host`; a `Host` that
@@ -100,19 +134,21 @@ fn name_host(head: &mut RequestHeader) -> Result<()> {
     }
 }
 
-/// Refuses what Pingora's parser lets pass and no service should have to make sense of.
-fn well_formed(head: &request::Parts) -> Result<(), Rejection> {
+/// Refuses what Pingora's parser lets pass and no service should have to make sense of; the host
+/// of what is left.
+fn well_formed(head: &request::Parts) -> Result<Host<'_>, Rejection> {
     // RFC 9112 §3.2: a request of HTTP/1.1 without Host is answered with 400.
     if head.version == Version::HTTP_11 && !head.headers.contains_key(HOST) {
         return Err(Rejection::BadRequest("an HTTP/1.1 request needs a Host header"));
     }
     // RFC 3986 §2: a URI is made of ASCII; anything else is percent-encoded.
-    if !head.uri.path_and_query().is_none_or(|target| target.as_str().is_ascii()) {
+    if !head.uri.query().is_none_or(str::is_ascii) {
         return Err(Rejection::BadRequest(
             "the target has characters that must be percent-encoded",
         ));
     }
-    Ok(())
+    // RFC 9112 §3.2: a Host that is none is answered with 400.
+    Host::parse(host(head)).ok_or(Rejection::BadRequest("the host is no host name or address"))
 }
 
 /// The connection that a request came on; the door hangs it on every stream.
@@ -159,13 +195,14 @@ fn address(text: &str) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exchange::{Listener, Timeouts};
+    use crate::exchange::{Listener, PathRules, Timeouts};
     use crate::value::CidrSet;
 
     fn client_of(peer: &str, trusted: &str, forwarded: &[&str]) -> String {
         let trusted_proxies: CidrSet = [trusted.parse().unwrap()].into_iter().collect();
         let timeouts = Timeouts::default();
-        let listener = Arc::new(Listener { name: "test".into(), trusted_proxies, timeouts });
+        let paths = PathRules::default();
+        let listener = Arc::new(Listener { name: "test".into(), trusted_proxies, paths, timeouts });
         let peer = std::net::SocketAddr::new(peer.parse().unwrap(), 1);
         let connection = Connection::new(listener, peer, false, Instant::now());
         let mut fields = HeaderMap::new();

@@ -6,6 +6,7 @@ mod routes;
 mod scopes;
 mod services;
 
+use super::rule::at_odds;
 use super::{Admin, Compiled, Door, Process, Snapshot};
 use crate::config::{Document, Threads};
 use crate::route::Matcher;
@@ -70,11 +71,16 @@ pub fn compile(document: &Document, generation: u64, folder: &Path) -> Outcome {
         rules.push(rule);
         numbers.push(number);
     }
-    let matcher = problems.take(Matcher::compile(&rules).map_err(|tie| {
-        let first = &routes[tie.first].name;
-        let message = format!("matches the same requests as route `{first}`");
-        Invalid::new(message).under("match").under(numbers[tie.second]).under("routes")
-    }));
+    let matcher = match Matcher::compile(&rules) {
+        Ok(matcher) => Some(matcher),
+        Err(conflicts) => {
+            let name = |position: usize| &*routes[position].name;
+            for conflict in &conflicts {
+                problems.push(at_odds(conflict, name, &numbers));
+            }
+            None
+        }
+    };
     let header = document.telemetry.request_id.header.as_ref();
     let request_id_header = header.map_or(REQUEST_ID, |name| (**name).clone());
     let Problems(wrong) = problems;

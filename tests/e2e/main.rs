@@ -8,6 +8,8 @@ mod carry;
 mod check;
 mod connections;
 mod failures;
+mod matching;
+mod normalise;
 mod policies;
 mod protocols;
 mod routing;

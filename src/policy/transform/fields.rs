@@ -1,7 +1,7 @@
 //! Rewriting of header fields.
 
 use crate::exchange::References;
-use crate::value::{HeaderName, Invalid, Template};
+use crate::value::{HeaderName, Invalid, Reference, Template};
 use http::{HeaderMap, HeaderValue};
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
@@ -90,6 +90,16 @@ impl Edits {
             set: compile(&config.set, "set")?,
             add: compile(&config.add, "add")?,
         })
+    }
+
+    /// Walks what its templates refer to.
+    pub fn references(&self) -> impl Iterator<Item = &Reference> {
+        let values = self.set.iter().chain(&self.add).map(|(_, value)| value);
+        let templates = values.filter_map(|value| match value {
+            Value::Fixed(_) => None,
+            Value::Made(template) => Some(template),
+        });
+        templates.flat_map(Template::references)
     }
 
     /// Edits the fields of a message.

@@ -1,7 +1,7 @@
 //! Rewriting of a request's path. The query is not touched.
 
 use crate::exchange::References;
-use crate::value::{Invalid, Template};
+use crate::value::{Invalid, Reference, Template};
 use http::uri::PathAndQuery;
 use http::{Uri, request};
 use serde::Deserialize;
@@ -65,6 +65,15 @@ impl Rewrite {
                 "exactly one of `strip_prefix`, `replace_prefix` and `replace` is needed",
             )),
         }
+    }
+
+    /// Walks what its template refers to.
+    pub fn references(&self) -> impl Iterator<Item = &Reference> {
+        let template = match self {
+            Rewrite::Prefix { .. } => None,
+            Rewrite::Whole(template) => Some(template),
+        };
+        template.into_iter().flat_map(Template::references)
     }
 
     /// Rewrites the path; `None` where a reference has no value or the result is no path.

@@ -3,10 +3,12 @@
 use super::scopes::Scopes;
 use super::{Problems, nobody};
 use crate::answer::{Answer, Backend};
-use crate::config::{Document, MatchConfig, RouteConfig};
+use crate::config::{Document, ListenerConfig, RouteConfig};
+use crate::exchange::PathRules;
 use crate::policy::Compiler;
-use crate::route::{PathPattern, Rule};
+use crate::route::Rule;
 use crate::snapshot::Route;
+use crate::snapshot::rule::{check_reference, loosest, parameters, rule};
 use crate::upstream::Service;
 use crate::value::{Invalid, NameMap};
 use std::collections::HashSet;
@@ -32,6 +34,7 @@ pub fn routes(
         document,
         services,
         scopes: Scopes::new(document),
+        paths: loosest(document.listeners.iter().map(ListenerConfig::paths)),
         compiler: Compiler::default(),
         names: HashSet::new(),
         problems,
@@ -44,6 +47,7 @@ struct Routes<'a> {
     document: &'a Document,
     services: &'a [Option<Arc<Service>>],
     scopes: Scopes<'a>,
+    paths: PathRules,
     compiler: Compiler,
     names: HashSet<&'a str>,
     problems: &'a mut Problems,
@@ -58,7 +62,8 @@ impl<'a> Routes<'a> {
             let message = format!("route `{}` stands here twice", config.name);
             self.problems.push(within(Invalid::new(message).under("name")));
         }
-        let rule = rule(&config.matches).map_err(|invalid| within(invalid.under("match")));
+        let rule =
+            rule(&config.matches, self.paths).map_err(|invalid| within(invalid.under("match")));
         let rule = self.problems.take(rule);
         let (index, service) = self.answering(number, config)?;
         let scopes = self.scopes.of(number, config, index, self.problems)?;
@@ -72,10 +77,16 @@ impl<'a> Routes<'a> {
             self.problems.push_unless(lost, within(Invalid::new(message)));
             return None;
         }
+        let rule = rule?;
+        let parameters = parameters(&rule);
+        for reference in &chain.references() {
+            let checked = check_reference(reference, &config.name, &parameters);
+            self.problems.take(checked.map_err(within));
+        }
         let timeouts = stages.timeouts.as_deref().copied().unwrap_or_default();
         let answer = Answer::Service(Backend { service: service?, index, timeouts });
-        let route = Route { name: config.name.as_str().into(), chain, answer };
-        Some(Compiled { route, rule: rule?, number })
+        let route = Route { name: config.name.as_str().into(), parameters, chain, answer };
+        Some(Compiled { route, rule, number })
     }
 
     /// The service that answers and its number; no service where it is wrong itself.
@@ -100,25 +111,4 @@ impl<'a> Routes<'a> {
         };
         Some((index, self.services[index].clone()))
     }
-}
-
-fn rule(config: &MatchConfig) -> Result<Rule, Invalid> {
-    let path = match &config.path {
-        None => PathPattern::Any,
-        Some(path) => {
-            let within = |key: &'static str| move |invalid: Invalid| invalid.under(key);
-            let pattern = match (&path.exact, &path.prefix) {
-                (Some(path), None) => PathPattern::exact(path).map_err(within("exact")),
-                (None, Some(path)) => PathPattern::prefix(path).map_err(within("prefix")),
-                _ => Err(Invalid::new("exactly one of `exact` and `prefix` is needed")),
-            };
-            pattern.map_err(within("path"))?
-        }
-    };
-    let methods = config.methods.as_deref().unwrap_or_default();
-    Ok(Rule {
-        hosts: config.hosts.as_deref().unwrap_or_default().to_vec(),
-        path,
-        methods: methods.iter().map(|method| (**method).clone()).collect(),
-    })
 }
