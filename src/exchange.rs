@@ -4,10 +4,12 @@
 //! alone (`policy.rs`); the fields of one stage stay in that stage (`proxy.rs`).
 
 mod connection;
+mod field;
 pub mod request_id;
 mod trace;
 
 pub use connection::{Connection, InFlight, Listener, Phase, Timeouts};
+pub use field::FieldValue;
 pub use trace::Trace;
 
 use crate::value::{Reference, Source};
