@@ -4,6 +4,7 @@
 //! its own, which adds what only that worker counts; a request pins the view that it began with,
 //! so that it never sees two configurations, and the count of pins stays on its own core.
 
+mod answer;
 mod compile;
 mod listener;
 mod view;
@@ -47,6 +48,8 @@ pub struct Route {
     pub chain: Chain,
     /// What answers it.
     pub answer: Answer,
+    /// How long a whole exchange may take.
+    pub time: Option<Duration>,
 }
 
 /// What of a document is not served by but run: it is bound to the process.

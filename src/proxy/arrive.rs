@@ -3,8 +3,7 @@
 use super::Gateway;
 use super::exchange::{Attempts, Exchange};
 use super::head::edit_request;
-use crate::answer::Answer;
-use crate::exchange::{Connection, Facts, Request, Trace, host, request_id};
+use crate::exchange::{Connection, Facts, References, Request, Trace, host, request_id};
 use crate::policy::States;
 use crate::reply::{Rejection, Stop};
 use crate::route::Outcome;
@@ -78,12 +77,15 @@ pub async fn judge(session: &mut Session, exchange: &mut Exchange) -> Result<(),
     };
     exchange.route = Some(index);
     let route = &snapshot.routes[index];
-    let Answer::Service(backend) = &route.answer;
-    if let Some(limit) = backend.timeouts.request {
+    if let Some(limit) = route.time {
         exchange.deadline = facts.started.checked_add(limit);
         facts.connection.set_deadline(exchange.deadline);
     }
-    route.chain.on_request(&mut Request { head, facts }, states).await
+    route.chain.on_request(&mut Request { head, facts }, states).await?;
+    match route.answer.reply(References { head, facts }) {
+        Some(reply) => Err(Stop::Reply(reply?)),
+        None => Ok(()),
+    }
 }
 
 /// Lets a target in absolute form name the host of a client that predates `Host`; a `Host` that

@@ -1,5 +1,6 @@
 //! From what was typed to what it means.
 
+use super::answer::{Answering, answering};
 use super::{Admin, Compiled, Door, Process, Route, Snapshot};
 use crate::answer::{Answer, Backend};
 use crate::config::{
@@ -187,8 +188,8 @@ fn routes(
             return Err(within(Invalid::new(message).under("name")));
         }
         rules.push(rule(&config.matches).map_err(|invalid| within(invalid.under("match")))?);
-        let (number, service) = answering(config, services).map_err(within)?;
-        let scopes = scopes.of(index, config, number).map_err(within)?;
+        let answering = answering(config, services).map_err(within)?;
+        let scopes = scopes.of(index, config, answering.service()).map_err(within)?;
         let (chain, stages) = compiler.compile(&scopes)?;
         if stages.auth.is_none() {
             let message = format!(
@@ -197,33 +198,21 @@ fn routes(
             );
             return Err(within(Invalid::new(message)));
         }
+        let timeouts = stages.timeouts.as_deref().copied().unwrap_or_default();
         routes.push(Route {
             name: config.name.as_str().into(),
             chain,
-            answer: Answer::Service(Backend {
-                service,
-                index: number,
-                timeouts: stages.timeouts.as_deref().copied().unwrap_or_default(),
-            }),
+            answer: match answering {
+                Answering::Service(index, service) => {
+                    Answer::Service(Backend { service, index, timeouts })
+                }
+                Answering::Respond(respond) => Answer::Respond(respond),
+                Answering::Redirect(redirect) => Answer::Redirect(redirect),
+            },
+            time: timeouts.request,
         });
     }
     Ok((routes, rules))
-}
-
-fn answering(
-    config: &RouteConfig,
-    services: &[Arc<Service>],
-) -> Result<(usize, Arc<Service>), Invalid> {
-    let Some(wanted) = &config.service else {
-        let message = format!("route `{}` has nothing that answers, write `service:`", config.name);
-        return Err(Invalid::new(message));
-    };
-    let found = services.iter().position(|service| *service.name == *wanted.as_str());
-    let Some(index) = found else {
-        let message = format!("no service is called `{wanted}`");
-        return Err(Invalid::new(message).under("service"));
-    };
-    Ok((index, Arc::clone(&services[index])))
 }
 
 fn rule(config: &MatchConfig) -> Result<Rule, Invalid> {
@@ -269,19 +258,21 @@ impl<'a> Scopes<'a> {
         Scopes { services: document.services.iter().map(|(_, one)| block(one)).collect(), document }
     }
 
-    /// The scopes of a route, the least specific first: the document, the service, the policy
-    /// sets in the order of `use`, the route.
+    /// The scopes of a route, the least specific first: the document, the service if one answers,
+    /// the policy sets in the order of `use`, the route.
     fn of<'b>(
         &'b self,
         index: usize,
         config: &'b RouteConfig,
-        service: usize,
+        service: Option<usize>,
     ) -> Result<Vec<Scope<'b>>, Invalid> {
         let Document { policies, policy_sets, services, .. } = self.document;
         let mut scopes = vec![Scope { id: 0, at: vec!["policies".into()], block: policies }];
-        let (name, _) = services.iter().nth(service).expect("the number is of this document");
-        let at = vec!["services".into(), name.as_str().into(), "policies".into()];
-        scopes.push(Scope { id: 1 + service, at, block: &self.services[service] });
+        if let Some(service) = service {
+            let (name, _) = services.iter().nth(service).expect("the number is of this document");
+            let at = vec!["services".into(), name.as_str().into(), "policies".into()];
+            scopes.push(Scope { id: 1 + service, at, block: &self.services[service] });
+        }
         for (position, wanted) in config.uses.iter().enumerate() {
             let (number, set) = set(policy_sets, wanted).ok_or_else(|| {
                 let message = format!("no policy set is called `{wanted}`");

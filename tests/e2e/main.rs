@@ -3,6 +3,7 @@
 //! States are waited for, with an end to each wait. Where a test is about time itself, it states
 //! bounds that a busy machine keeps.
 
+mod answers;
 mod bodies;
 mod carry;
 mod check;
