@@ -288,6 +288,26 @@ async fn a_path_whose_value_is_missing_or_climbs_is_a_404() {
     }
 }
 
+#[tokio::test]
+async fn a_path_is_replaced_by_what_a_regular_expression_captured() {
+    let path =
+        r#"replace_regex: {pattern: "^/own/(?<kind>[a-z]+)/([0-9]+)$", with: "/$2/${kind}"}"#;
+    assert_eq!(target(path, "/own/users/7?q=1").await, "/7/users?q=1");
+    assert_eq!(target(path, "/own/users/x?q=1").await, "/own/users/x?q=1");
+    let path = "replace_regex: {pattern: /own/(.*), with: /files/$1}";
+    assert_eq!(target(path, "/own/a%2Fb").await, "/files/a%2Fb");
+}
+
+#[tokio::test]
+async fn a_path_that_climbs_from_what_was_captured_is_a_404() {
+    let path = "request: {path: {replace_regex: {pattern: \"/own/(.*)\", with: /files/.$1/x}}}";
+    let (seen, response) = transformed(path, "GET /own/. HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    response.problem(404);
+    assert!(seen.is_none(), "{seen:?}");
+    let (_, response) = transformed(path, "GET /own/a HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert_eq!(response.status, 200);
+}
+
 const PLAIN: &str =
     "GET /own/path?q=v HTTP/1.1\r\nHost: a\r\nCookie: s=c\r\nX-Given: g\r\nX-Gone: 1\r\n\r\n";
 
