@@ -6,6 +6,7 @@
 //! virtual, while a request passes.
 
 pub mod auth;
+pub mod deprecation;
 pub mod ip_filter;
 pub mod request_size;
 pub mod timeouts;
@@ -241,6 +242,7 @@ policies! {
     chain {
         ip_filter: ip_filter::IpFilter,
         request_size: request_size::RequestSize,
+        deprecation: deprecation::Deprecation,
         transform: transform::Transform,
     }
     // Kinds that a stage of the proxy owns: written in the same block, run by that stage.

@@ -168,6 +168,30 @@ async fn a_head_that_is_too_large_is_a_431() {
     assert_eq!(gateway.get("/own").await.status, 200);
 }
 
+// deprecation
+
+#[tokio::test]
+async fn a_deprecated_route_says_since_when_and_until_when_on_each_of_its_answers() {
+    let origin = Origin::start(|mut call| async move {
+        let fields = "Deprecation: @1\r\nSunset: never\r\nLink: </next>; rel=\"next\"\r\n";
+        call.reply(200, fields, "hello").await;
+        call
+    })
+    .await;
+    let route = "deprecation: {since: 2026-01-01, sunset: 2026-12-31T12:00:00Z, \
+                 link: \"https://example.com/migrate\"}, request_size: {body: 1B}";
+    let gateway = Setup::new(&document("", route)).with("app", &origin).start().await;
+    for response in [gateway.get("/own").await, gateway.request(&post(2)).await] {
+        assert_eq!(response.get("deprecation"), Some("@1767225600"));
+        assert_eq!(response.get("sunset"), Some("Thu, 31 Dec 2026 12:00:00 GMT"));
+        let link = "<https://example.com/migrate>; rel=\"deprecation\"";
+        assert!(response.head.all("link").contains(&link), "{:?}", response.head);
+    }
+    let response = gateway.get("/own").await;
+    assert!(response.head.all("link").contains(&"</next>; rel=\"next\""), "{:?}", response.head);
+    assert_eq!(gateway.get("/plain").await.get("deprecation"), Some("@1"));
+}
+
 // Scopes
 
 #[tokio::test]
