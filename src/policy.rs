@@ -6,6 +6,7 @@
 //! virtual, while a request passes.
 
 pub mod auth;
+pub mod cors;
 pub mod deprecation;
 pub mod ip_filter;
 pub mod request_size;
@@ -241,6 +242,7 @@ policies! {
     // In the order in which they see a request; they see its answer the other way round.
     chain {
         ip_filter: ip_filter::IpFilter,
+        cors: cors::Cors,
         request_size: request_size::RequestSize,
         deprecation: deprecation::Deprecation,
         transform: transform::Transform,
@@ -249,5 +251,12 @@ policies! {
     stages {
         auth: auth::Auth,
         timeouts: crate::upstream::Timeouts,
+    }
+}
+
+impl Chain {
+    /// Whether one of its policies answers preflights.
+    pub fn answers_preflights(&self) -> bool {
+        self.cors.is_some()
     }
 }

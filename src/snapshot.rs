@@ -31,6 +31,8 @@ pub struct Snapshot {
     pub generation: u64,
     /// Which route a request takes.
     pub matcher: Matcher,
+    /// The policies of all routes, for the answers to requests that match none.
+    pub unmatched: Chain,
     /// The routes, in the order of the document.
     pub routes: Vec<Route>,
     /// The services, in the order of the document.

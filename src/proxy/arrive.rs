@@ -4,11 +4,12 @@ use super::Gateway;
 use super::exchange::{Attempts, Exchange};
 use super::head::edit_request;
 use crate::exchange::{Connection, Facts, References, Request, Trace, host, request_id};
-use crate::policy::States;
+use crate::policy::{States, cors};
 use crate::reply::{Rejection, Stop};
 use crate::route::Outcome;
+use crate::snapshot::Snapshot;
 use http::header::HOST;
-use http::{HeaderMap, HeaderValue, Version, request};
+use http::{HeaderMap, HeaderValue, Method, Version, request};
 use pingora::http::RequestHeader;
 use pingora::protocols::http::authority::raw_target_authority;
 use pingora::{Error, ErrorType, Result};
@@ -68,7 +69,7 @@ pub async fn judge(session: &mut Session, exchange: &mut Exchange) -> Result<(),
     let snapshot = &view.snapshot;
     well_formed(head)?;
     let host = std::str::from_utf8(host(head)).unwrap_or_default();
-    let index = match snapshot.matcher.find(host, head.uri.path(), &head.method) {
+    let index = match find(snapshot, host, head) {
         Outcome::Found(index) => index,
         Outcome::MethodNotAllowed(allow) => {
             return Err(Rejection::MethodNotAllowed { allow }.into());
@@ -86,6 +87,20 @@ pub async fn judge(session: &mut Session, exchange: &mut Exchange) -> Result<(),
         Some(reply) => Err(Stop::Reply(reply?)),
         None => Ok(()),
     }
+}
+
+/// Finds the route. A preflight is matched as the request that it asks leave for, whose route
+/// answers it; where that route does not, or there is none, it is an `OPTIONS` request like any
+/// other.
+fn find(snapshot: &Snapshot, host: &str, head: &request::Parts) -> Outcome {
+    let matching = |method: &Method| snapshot.matcher.find(host, head.uri.path(), method);
+    if let Some(method) = cors::preflight(head)
+        && let Outcome::Found(index) = matching(&method)
+        && snapshot.routes[index].chain.answers_preflights()
+    {
+        return Outcome::Found(index);
+    }
+    matching(&head.method)
 }
 
 /// Lets a target in absolute form name the host of a client that predates `Host`; a `Host` that

@@ -117,13 +117,15 @@ fn last_of_its_connection(session: &mut Session) {
     }
 }
 
-/// What every answer goes through: the policies of its route, and the request's id.
+/// What every answer goes through: the policies of its route, or of all where it has none, and the
+/// request's id.
 fn dress(client: &request::Parts, head: &mut response::Parts, exchange: &mut Exchange) {
     let Exchange { view, facts, states, route, .. } = exchange;
-    if let Some(index) = *route {
-        let mut response = Response { head, client, facts };
-        view.snapshot.routes[index].chain.on_response(&mut response, states);
-    }
+    let chain = match *route {
+        Some(index) => &view.snapshot.routes[index].chain,
+        None => &view.snapshot.unmatched,
+    };
+    chain.on_response(&mut Response { head, client, facts }, states);
     let header = &view.snapshot.request_id_header;
     head.headers.insert(header, facts.request_id.clone());
 }

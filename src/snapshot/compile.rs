@@ -27,7 +27,9 @@ const GRACE: Duration = Duration::from_secs(30);
 pub fn compile(document: &Document, generation: u64, folder: &Path) -> Result<Compiled, Invalid> {
     let process = process(document, folder)?;
     let services = services(&document.services)?;
-    let (routes, rules) = routes(document, &services)?;
+    let mut compiler = Compiler::default();
+    let (routes, rules) = routes(document, &services, &mut compiler)?;
+    let (unmatched, _) = compiler.compile(&[everywhere(document)])?;
     let matcher = Matcher::compile(&rules).map_err(|tie| {
         let first = &routes[tie.first].name;
         let message = format!("matches the same requests as route `{first}`");
@@ -37,6 +39,7 @@ pub fn compile(document: &Document, generation: u64, folder: &Path) -> Result<Co
     let snapshot = Snapshot {
         generation,
         matcher,
+        unmatched,
         routes,
         services,
         request_id_header: header.map_or(REQUEST_ID, |name| (**name).clone()),
@@ -175,9 +178,9 @@ fn from_url(url: &str) -> Result<(Address, bool), Invalid> {
 fn routes(
     document: &Document,
     services: &[Arc<Service>],
+    compiler: &mut Compiler,
 ) -> Result<(Vec<Route>, Vec<Rule>), Invalid> {
     let scopes = Scopes::new(document);
-    let mut compiler = Compiler::default();
     let mut names = HashSet::new();
     let mut routes = Vec::with_capacity(document.routes.len());
     let mut rules = Vec::with_capacity(document.routes.len());
@@ -266,8 +269,8 @@ impl<'a> Scopes<'a> {
         config: &'b RouteConfig,
         service: Option<usize>,
     ) -> Result<Vec<Scope<'b>>, Invalid> {
-        let Document { policies, policy_sets, services, .. } = self.document;
-        let mut scopes = vec![Scope { id: 0, at: vec!["policies".into()], block: policies }];
+        let Document { policy_sets, services, .. } = self.document;
+        let mut scopes = vec![everywhere(self.document)];
         if let Some(service) = service {
             let (name, _) = services.iter().nth(service).expect("the number is of this document");
             let at = vec!["services".into(), name.as_str().into(), "policies".into()];
@@ -286,6 +289,11 @@ impl<'a> Scopes<'a> {
         scopes.push(Scope { id, at, block: &config.policies });
         Ok(scopes)
     }
+}
+
+/// The scope of all routes, and of requests that match none.
+fn everywhere(document: &Document) -> Scope<'_> {
+    Scope { id: 0, at: vec!["policies".into()], block: &document.policies }
 }
 
 fn set<'a>(sets: &'a NameMap<Block>, wanted: &Name) -> Option<(usize, &'a Block)> {

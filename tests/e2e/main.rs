@@ -8,6 +8,7 @@ mod bodies;
 mod carry;
 mod check;
 mod connections;
+mod cors;
 mod failures;
 mod policies;
 mod protocols;
