@@ -6,6 +6,8 @@
 mod connection;
 mod field;
 pub mod request_id;
+#[cfg(test)]
+pub(crate) mod sample;
 mod trace;
 
 pub use connection::{Connection, InFlight, Listener, Phase, Timeouts};

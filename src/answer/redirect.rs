@@ -25,7 +25,8 @@ pub struct Config {
     /// are percent-encoded, and without one of them the answer is 404; in the place of the host
     /// only `$(request.host)` may stand.
     pub to: Option<Template>,
-    /// Another scheme, for the same host without its port.
+    /// Another scheme, for the same host without its port. Who uses it already is sent in circles,
+    /// so the route is one that only others reach.
     pub scheme: Option<Scheme>,
     /// Another host, with its port if it has one of its own; the scheme stays.
     pub host: Option<String>,

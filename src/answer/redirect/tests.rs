@@ -1,9 +1,5 @@
 use super::*;
-use crate::exchange::{Connection, Facts, Listener, Timeouts, Trace, request_id};
-use crate::value::CidrSet;
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use crate::exchange::sample::facts;
 
 fn compile(yaml: &str) -> Result<Redirect, Invalid> {
     Redirect::compile(&serde_yaml::from_str(yaml).unwrap())
@@ -11,22 +7,6 @@ fn compile(yaml: &str) -> Result<Redirect, Invalid> {
 
 fn refusal(yaml: &str) -> String {
     compile(yaml).unwrap_err().to_string()
-}
-
-fn facts() -> Facts {
-    let timeouts = Timeouts::default();
-    let trusted_proxies = CidrSet::default();
-    let listener = Arc::new(Listener { name: "test".into(), trusted_proxies, timeouts });
-    let peer = SocketAddr::from(([192, 0, 2, 1], 4711));
-    let now = Instant::now();
-    Facts {
-        started: now,
-        time: SystemTime::UNIX_EPOCH,
-        request_id: request_id::keep_or_make(None, SystemTime::UNIX_EPOCH),
-        trace: Trace::keep_or_make(&http::HeaderMap::new()),
-        client: peer.ip(),
-        connection: Arc::new(Connection::new(listener, peer, false, now)),
-    }
 }
 
 /// Where a redirect leads a request for `target` of `a.example:8080`; the status of its refusal

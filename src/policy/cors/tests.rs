@@ -1,30 +1,10 @@
 use super::*;
-use crate::exchange::{Connection, Facts, Listener, Timeouts, Trace, request_id};
-use crate::value::CidrSet;
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use crate::exchange::sample::facts;
 
 const LISTED: &str = "origins: [\"https://app.example\", \"https://*.app.example\"]";
 
 fn compile(yaml: &str) -> Result<Cors, Invalid> {
     Cors::compile(&serde_yaml::from_str(yaml).unwrap())
-}
-
-fn facts() -> Facts {
-    let timeouts = Timeouts::default();
-    let trusted_proxies = CidrSet::default();
-    let listener = Arc::new(Listener { name: "test".into(), trusted_proxies, timeouts });
-    let peer = SocketAddr::from(([192, 0, 2, 1], 4711));
-    let now = Instant::now();
-    Facts {
-        started: now,
-        time: SystemTime::UNIX_EPOCH,
-        request_id: request_id::keep_or_make(None, SystemTime::UNIX_EPOCH),
-        trace: Trace::keep_or_make(&HeaderMap::new()),
-        client: peer.ip(),
-        connection: Arc::new(Connection::new(listener, peer, false, now)),
-    }
 }
 
 /// What an answer with the fields `theirs` says after all, to a request with the fields `asked`.
