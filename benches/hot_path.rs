@@ -1,13 +1,12 @@
-//! What a request costs before and after Pingora's part, and what a configuration costs to
+//! What policies cost a request, and what a configuration costs to
 //! compile. Figures of one run compare with each other; across runs machines differ more.
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use http::{HeaderValue, Method};
+use http::HeaderValue;
 use sluicegate::config::Source;
-use sluicegate::exchange::{Connection, Facts, Listener, Request, Response, Timeouts};
+use sluicegate::exchange::{Connection, Facts, Listener, PathRules, Request, Response, Timeouts};
 use sluicegate::exchange::{Trace, UpstreamRequest, request_id};
 use sluicegate::policy::{Block, Chain, Compiler, Scope, States};
-use sluicegate::route::{Matcher, PathPattern, Rule};
 use sluicegate::snapshot;
 use sluicegate::value::CidrSet;
 use std::fmt::Write;
@@ -17,44 +16,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-/// Rules on as many hosts and paths as routes in use have: ten paths a host, exact and prefix.
-fn rules(count: usize) -> Vec<Rule> {
-    let rule = |number: usize| {
-        let host = format!("host-{}.example.com", number / 10);
-        let path = format!("/api/v1/things-{number}");
-        Rule {
-            hosts: vec![host.parse().unwrap()],
-            path: match number % 2 {
-                0 => PathPattern::exact(&path).unwrap(),
-                _ => PathPattern::prefix(&path).unwrap(),
-            },
-            methods: vec![Method::GET, Method::POST],
-        }
-    };
-    (0..count).map(rule).collect()
-}
-
-fn matching(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("match");
-    for count in [10, 1_000, 10_000] {
-        let matcher = Matcher::compile(&rules(count)).unwrap();
-        let number = count / 2 + 1;
-        let host = format!("host-{}.example.com", number / 10);
-        let path = format!("/api/v1/things-{number}/parts/7");
-        group.bench_function(BenchmarkId::new("prefix", count), |bencher| {
-            bencher.iter(|| matcher.find(black_box(&host), black_box(&path), &Method::GET));
-        });
-        group.bench_function(BenchmarkId::new("nothing", count), |bencher| {
-            bencher.iter(|| matcher.find(black_box(&host), black_box("/other/a/b"), &Method::GET));
-        });
-    }
-    group.finish();
-}
-
 fn facts() -> Facts {
     let timeouts = Timeouts::default();
     let trusted_proxies = CidrSet::default();
-    let listener = Arc::new(Listener { name: "bench".into(), trusted_proxies, timeouts });
+    let paths = PathRules::default();
+    let listener = Arc::new(Listener { name: "bench".into(), trusted_proxies, paths, timeouts });
     let peer = SocketAddr::from(([192, 0, 2, 1], 4711));
     let now = Instant::now();
     Facts {
@@ -63,6 +29,7 @@ fn facts() -> Facts {
         request_id: request_id::keep_or_make(None, SystemTime::now()),
         trace: Trace::keep_or_make(&http::HeaderMap::new()),
         client: peer.ip(),
+        parameters: None,
         connection: Arc::new(Connection::new(listener, peer, false, now)),
     }
 }
@@ -148,5 +115,5 @@ fn compiling(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, matching, policies, ids, compiling);
+criterion_group!(benches, policies, ids, compiling);
 criterion_main!(benches);

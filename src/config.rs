@@ -4,12 +4,14 @@
 //! reports what only shows then as an [`Invalid`](crate::value::Invalid) with a path into the document; [`Source`]
 //! finds the line and column of that path.
 
+mod conditions;
 mod listener;
 mod place;
 mod route;
 mod service;
 mod telemetry;
 
+pub use conditions::{ConditionConfig, Conditions, TestConfig};
 pub use listener::{Certificate, ListenerConfig, ListenerTimeouts, ListenerTls, WireProtocol};
 pub use place::{Mistake, Source};
 pub use route::{MatchConfig, PathConfig, RouteConfig};

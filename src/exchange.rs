@@ -5,6 +5,8 @@
 
 mod connection;
 mod field;
+mod normalise;
+mod parameters;
 pub mod request_id;
 #[cfg(test)]
 pub(crate) mod sample;
@@ -12,6 +14,8 @@ mod trace;
 
 pub use connection::{Connection, InFlight, Listener, Phase, Timeouts};
 pub use field::FieldValue;
+pub use normalise::{EmptySegments, EncodedSlashes, PathRules};
+pub use parameters::Parameters;
 pub use trace::Trace;
 
 use crate::value::{Reference, Source};
@@ -34,6 +38,8 @@ pub struct Facts {
     pub trace: Trace,
     /// The client's address, as far as trusted proxies vouch for it; otherwise the peer's.
     pub client: IpAddr,
+    /// Where the path's named parts are found, once the route is known and if it names any.
+    pub parameters: Option<Arc<Parameters>>,
     /// The connection that it came on.
     pub connection: Arc<Connection>,
 }
@@ -103,6 +109,9 @@ impl Source for References<'_> {
             Reference::RequestPath => Some(self.head.uri.path().as_bytes().into()),
             Reference::Header(name) => self.head.headers.get(name).map(|v| v.as_bytes().into()),
             Reference::Query(name) => query(self.head.uri.query()?, name),
+            Reference::Path(name) => {
+                self.facts.parameters.as_ref()?.value(self.head.uri.path(), name)
+            }
             Reference::Cookie(name) => cookie(self.head, name).map(Cow::Borrowed),
         }
     }

@@ -21,7 +21,7 @@ pub use setting::Setting;
 
 use crate::exchange::{Request, Response, UpstreamRequest};
 use crate::reply::{Rejection, Stop};
-use crate::value::{Invalid, Step};
+use crate::value::{Invalid, Reference, Step};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -47,6 +47,11 @@ pub trait Kind: Sized + Send + Sync + 'static {
 
     /// Turns what was typed into what it means.
     fn compile(config: &Self::Config) -> Result<Self, Invalid>;
+
+    /// Lists what its templates refer to, so that a route can be told of what it does not have.
+    fn references(&self) -> Vec<&Reference> {
+        Vec::new()
+    }
 }
 
 /// A kind that acts on the exchange itself, by the hooks that it fills in.
@@ -186,6 +191,13 @@ macro_rules! policies {
         }
 
         impl Chain {
+            /// Lists what the templates of its policies refer to.
+            pub fn references(&self) -> Vec<&Reference> {
+                let mut references = Vec::new();
+                $(references.extend(self.$policy.iter().flat_map(|policy| policy.references()));)+
+                references
+            }
+
             /// Runs [`Policy::on_request`], first to last.
             pub async fn on_request(
                 &self,

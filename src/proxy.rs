@@ -16,6 +16,7 @@ mod forward;
 mod head;
 mod respond;
 mod rest;
+mod target;
 
 pub use exchange::Exchange;
 

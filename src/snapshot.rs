@@ -7,6 +7,7 @@
 mod answer;
 mod compile;
 mod listener;
+mod rule;
 mod view;
 
 pub use listener::Door;
@@ -14,6 +15,7 @@ pub use view::{Current, ServiceView, View};
 
 use crate::answer::Answer;
 use crate::config::{Document, Mistake, Source};
+use crate::exchange::Parameters;
 use crate::policy::Chain;
 use crate::route::Matcher;
 use crate::telemetry::access_log::Options;
@@ -46,6 +48,8 @@ pub struct Snapshot {
 pub struct Route {
     /// Its name.
     pub name: Arc<str>,
+    /// Where the named parts of each of its paths are found.
+    pub parameters: Vec<Option<Parameters>>,
     /// Its policies.
     pub chain: Chain,
     /// What answers it.

@@ -1,5 +1,6 @@
 //! Where clients connect.
 
+use crate::exchange::{EmptySegments, EncodedSlashes, PathRules};
 use crate::value::{Cidr, Duration, Invalid, Name, deserialize_text};
 use serde::Deserialize;
 use serde::de::Deserializer;
@@ -23,12 +24,26 @@ pub struct ListenerConfig {
     /// Proxies in front of it: only these may say who the client is.
     #[serde(default)]
     pub trusted_proxies: Vec<Cidr>,
+    /// What becomes of `//` in a path, before anything is matched: `merge` or `keep`.
+    #[serde(default)]
+    pub empty_segments: EmptySegments,
+    /// What becomes of `%2F` and `%5C` in a path: `refuse` or `keep`, as data of their segment.
+    #[serde(default)]
+    pub encoded_slashes: EncodedSlashes,
     /// How long it waits for clients.
     #[serde(default)]
     pub timeouts: ListenerTimeouts,
     /// The most connections at a time, those beyond are closed at once; no limit where it is
     /// left out.
     pub max_connections: Option<u32>,
+}
+
+impl ListenerConfig {
+    /// What it does with paths.
+    pub fn paths(&self) -> PathRules {
+        let ListenerConfig { empty_segments, encoded_slashes, .. } = *self;
+        PathRules { empty_segments, encoded_slashes }
+    }
 }
 
 /// What is spoken on a connection.

@@ -1,9 +1,10 @@
 //! What is asked for, and what answers it.
 
+use super::Conditions;
 use crate::answer::{redirect, respond};
 use crate::policy::Block;
 use crate::route::HostPattern;
-use crate::value::{Method, Name, OneOrMany};
+use crate::value::{HeaderName, Method, Name, OneOrMany, Pattern};
 use serde::Deserialize;
 
 /// One route.
@@ -29,24 +30,33 @@ pub struct RouteConfig {
     pub policies: Block,
 }
 
-/// Which requests a route answers; a list means any of these.
+/// Which requests a route answers: all that is given must hold, and a list means any of these.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MatchConfig {
-    /// Host names.
+    /// Host names; `*.example.com` is every name that ends so.
     pub hosts: Option<OneOrMany<HostPattern>>,
     /// The path.
     pub path: Option<PathConfig>,
     /// Methods.
     pub methods: Option<OneOrMany<Method>>,
+    /// What header fields say; several lines of one field are one value with commas.
+    pub headers: Conditions<HeaderName>,
+    /// What query parameters say, percent-decoded; of several values the first counts.
+    pub query: Conditions<String>,
 }
 
-/// A path, matched one way.
+/// A path, matched one way, as it is when it is normalised.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PathConfig {
     /// Exactly this path.
-    pub exact: Option<String>,
+    pub exact: Option<OneOrMany<String>>,
     /// This path and all below it, on whole segments.
-    pub prefix: Option<String>,
+    pub prefix: Option<OneOrMany<String>>,
+    /// A path with placeholders, `/orders/{id}`: each is one segment, and `$(path.id)` is its
+    /// value.
+    pub template: Option<OneOrMany<String>>,
+    /// An expression that matches the whole path; `$(path.id)` is what `(?<id>…)` matched.
+    pub regex: Option<OneOrMany<Pattern>>,
 }

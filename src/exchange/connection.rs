@@ -4,6 +4,7 @@
 //! requests (`proxy.rs`) run on one thread, one after the other. They share this through an
 //! `Arc` and tell each other by plain loads and stores, so that a request arms no timer.
 
+use super::PathRules;
 use crate::value::CidrSet;
 use http::HeaderValue;
 use std::net::SocketAddr;
@@ -18,6 +19,8 @@ pub struct Listener {
     pub name: Arc<str>,
     /// The proxies in front of it whose word about the client is taken.
     pub trusted_proxies: CidrSet,
+    /// What it does with paths.
+    pub paths: PathRules,
     /// How long it waits for what.
     pub timeouts: Timeouts,
 }
@@ -238,6 +241,7 @@ mod tests {
         let listener = Listener {
             name: "test".into(),
             trusted_proxies: CidrSet::default(),
+            paths: PathRules::default(),
             timeouts: Timeouts::default(),
         };
         let peer = SocketAddr::from(([127, 0, 0, 1], 1));

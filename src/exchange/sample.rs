@@ -1,6 +1,6 @@
 //! An exchange for unit tests, which is like any other.
 
-use super::{Connection, Facts, Listener, Timeouts, Trace, request_id};
+use super::{Connection, Facts, Listener, PathRules, Timeouts, Trace, request_id};
 use crate::value::CidrSet;
 use http::HeaderMap;
 use std::net::SocketAddr;
@@ -12,6 +12,7 @@ pub fn facts() -> Facts {
     let listener = Listener {
         name: "test".into(),
         trusted_proxies: CidrSet::default(),
+        paths: PathRules::default(),
         timeouts: Timeouts::default(),
     };
     let peer = SocketAddr::from(([192, 0, 2, 1], 4711));
@@ -22,6 +23,7 @@ pub fn facts() -> Facts {
         request_id: request_id::keep_or_make(None, SystemTime::UNIX_EPOCH),
         trace: Trace::keep_or_make(&HeaderMap::new()),
         client: peer.ip(),
+        parameters: None,
         connection: Arc::new(Connection::new(Arc::new(listener), peer, false, now)),
     }
 }

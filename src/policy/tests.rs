@@ -1,7 +1,7 @@
 //! The merge rule: what the scopes of a route mean together.
 
 use super::*;
-use crate::exchange::{Connection, Facts, Listener, Timeouts, Trace};
+use crate::exchange::{Connection, Facts, Listener, PathRules, Timeouts, Trace};
 use crate::value::CidrSet;
 use http::HeaderValue;
 use std::net::{IpAddr, SocketAddr};
@@ -24,6 +24,7 @@ async fn lets_in(chain: &Chain, address: &str) -> bool {
     let listener = Arc::new(Listener {
         name: "test".into(),
         trusted_proxies: CidrSet::default(),
+        paths: PathRules::default(),
         timeouts: Timeouts::default(),
     });
     let now = Instant::now();
@@ -33,6 +34,7 @@ async fn lets_in(chain: &Chain, address: &str) -> bool {
         request_id: HeaderValue::from_static("id"),
         trace: Trace::keep_or_make(&http::HeaderMap::new()),
         client,
+        parameters: None,
         connection: Arc::new(Connection::new(listener, SocketAddr::new(client, 1), false, now)),
     };
     let mut head = http::Request::new(()).into_parts().0;

@@ -7,7 +7,7 @@ mod replacement;
 use super::{Kind, Policy};
 use crate::exchange::{References, Response, UpstreamRequest};
 use crate::reply::Rejection;
-use crate::value::Invalid;
+use crate::value::{Invalid, Reference};
 use serde::Deserialize;
 
 /// What is rewritten, each way.
@@ -62,6 +62,12 @@ impl Kind for Transform {
             response: fields::Edits::compile(&response.headers)
                 .map_err(within("headers", "response"))?,
         })
+    }
+
+    fn references(&self) -> Vec<&Reference> {
+        let path = self.path.iter().flat_map(path::Rewrite::references);
+        let fields = self.request.references().chain(self.response.references());
+        path.chain(fields).collect()
     }
 }
 

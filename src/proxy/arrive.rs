@@ -3,10 +3,11 @@
 use super::Gateway;
 use super::exchange::{Attempts, Exchange};
 use super::head::edit_request;
+use super::target;
 use crate::exchange::{Connection, Facts, References, Request, Trace, host, request_id};
 use crate::policy::{States, cors};
 use crate::reply::{Rejection, Stop};
-use crate::route::Outcome;
+use crate::route::{Asked, Host, Outcome};
 use crate::snapshot::Snapshot;
 use http::header::HOST;
 use http::{HeaderMap, HeaderValue, Method, Version, request};
@@ -36,9 +37,13 @@ pub fn begin(gateway: &Gateway, session: &mut Session) -> Result<Exchange> {
     // Without it, what a client sent ahead (RFC 9112 §9.3.2) would be dropped.
     session.set_pipelining_enabled(true);
 
+    let formed = target::well_formed(session);
     let head = session.req_header_mut();
     name_host(head)?;
-    edit_request(head, |head| head.headers.reserve(ADDED_ON_THE_WAY));
+    let normalised = edit_request(head, |head| {
+        head.headers.reserve(ADDED_ON_THE_WAY);
+        target::normalise(head, connection.listener.paths)
+    });
     let fields = &head.headers;
     let theirs = fields.get(&view.snapshot.request_id_header);
     let facts = Facts {
@@ -47,6 +52,7 @@ pub fn begin(gateway: &Gateway, session: &mut Session) -> Result<Exchange> {
         request_id: request_id::keep_or_make(theirs, time),
         trace: Trace::keep_or_make(fields),
         client: client(fields, &connection),
+        parameters: None,
         connection,
     };
     Ok(Exchange {
@@ -56,7 +62,8 @@ pub fn begin(gateway: &Gateway, session: &mut Session) -> Result<Exchange> {
         route: None,
         deadline: None,
         attempts: Attempts::default(),
-        rejection: None,
+        // Its id and its line in the log it has all the same.
+        rejection: formed.and(normalised).err(),
         cause: None,
         in_flight,
     })
@@ -64,13 +71,18 @@ pub fn begin(gateway: &Gateway, session: &mut Session) -> Result<Exchange> {
 
 /// Finds the route and runs its policies; stops where one of them has the answer.
 pub async fn judge(session: &mut Session, exchange: &mut Exchange) -> Result<(), Stop> {
+    if let Some(rejection) = exchange.rejection.take() {
+        return Err(rejection.into());
+    }
     let head = session.req_header();
     let Exchange { view, facts, states, .. } = exchange;
     let snapshot = &view.snapshot;
-    well_formed(head)?;
-    let host = std::str::from_utf8(host(head)).unwrap_or_default();
+    let host = well_formed(head)?;
     let index = match find(snapshot, host, head) {
-        Outcome::Found(index) => index,
+        Outcome::Found { rule, path } => {
+            facts.parameters = view.parameters(rule, path);
+            rule
+        }
         Outcome::MethodNotAllowed(allow) => {
             return Err(Rejection::MethodNotAllowed { allow }.into());
         }
@@ -92,15 +104,28 @@ pub async fn judge(session: &mut Session, exchange: &mut Exchange) -> Result<(),
 /// Finds the route. A preflight is matched as the request that it asks leave for, whose route
 /// answers it; where that route does not, or there is none, it is an `OPTIONS` request like any
 /// other.
-fn find(snapshot: &Snapshot, host: &str, head: &request::Parts) -> Outcome {
-    let matching = |method: &Method| snapshot.matcher.find(host, head.uri.path(), method);
-    if let Some(method) = cors::preflight(head)
-        && let Outcome::Found(index) = matching(&method)
-        && snapshot.routes[index].chain.answers_preflights()
-    {
-        return Outcome::Found(index);
+fn find(snapshot: &Snapshot, host: Host<'_>, head: &request::Parts) -> Outcome {
+    if let Some(method) = cors::preflight(head) {
+        let found = snapshot.matcher.find(&asked(head, host, Some(&method)));
+        if let Outcome::Found { rule, .. } = found
+            && snapshot.routes[rule].chain.answers_preflights()
+        {
+            return found;
+        }
     }
-    matching(&head.method)
+    snapshot.matcher.find(&asked(head, host, None))
+}
+
+/// What the search for a route reads of a request: of what a preflight asks leave for, no fields
+/// are known yet.
+fn asked<'a>(head: &'a request::Parts, host: Host<'a>, preflight: Option<&'a Method>) -> Asked<'a> {
+    Asked {
+        host,
+        path: head.uri.path(),
+        method: preflight.unwrap_or(&head.method),
+        headers: preflight.is_none().then_some(&head.headers),
+        query: head.uri.query(),
+    }
 }
 
 /// Lets a target in absolute form name the host of a client that predates `Host`; a `Host` that
@@ -117,19 +142,21 @@ fn name_host(head: &mut RequestHeader) -> Result<()> {
     }
 }
 
-/// Refuses what Pingora's parser lets pass and no service should have to make sense of.
-fn well_formed(head: &request::Parts) -> Result<(), Rejection> {
+/// Refuses what Pingora's parser lets pass and no service should have to make sense of; the host
+/// of what is left.
+fn well_formed(head: &request::Parts) -> Result<Host<'_>, Rejection> {
     // RFC 9112 §3.2: a request of HTTP/1.1 without Host is answered with 400.
     if head.version == Version::HTTP_11 && !head.headers.contains_key(HOST) {
         return Err(Rejection::BadRequest("an HTTP/1.1 request needs a Host header"));
     }
     // RFC 3986 §2: a URI is made of ASCII; anything else is percent-encoded.
-    if !head.uri.path_and_query().is_none_or(|target| target.as_str().is_ascii()) {
+    if !head.uri.query().is_none_or(str::is_ascii) {
         return Err(Rejection::BadRequest(
             "the target has characters that must be percent-encoded",
         ));
     }
-    Ok(())
+    // RFC 9112 §3.2: a Host that is none is answered with 400.
+    Host::parse(host(head)).ok_or(Rejection::BadRequest("the host is no host name or address"))
 }
 
 /// The connection that a request came on; the door hangs it on every stream.
@@ -176,13 +203,14 @@ fn address(text: &str) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exchange::{Listener, Timeouts};
+    use crate::exchange::{Listener, PathRules, Timeouts};
     use crate::value::CidrSet;
 
     fn client_of(peer: &str, trusted: &str, forwarded: &[&str]) -> String {
         let trusted_proxies: CidrSet = [trusted.parse().unwrap()].into_iter().collect();
         let timeouts = Timeouts::default();
-        let listener = Arc::new(Listener { name: "test".into(), trusted_proxies, timeouts });
+        let paths = PathRules::default();
+        let listener = Arc::new(Listener { name: "test".into(), trusted_proxies, paths, timeouts });
         let peer = std::net::SocketAddr::new(peer.parse().unwrap(), 1);
         let connection = Connection::new(listener, peer, false, Instant::now());
         let mut fields = HeaderMap::new();

@@ -23,7 +23,7 @@ pub struct Exchange {
     pub deadline: Option<Instant>,
     /// Its attempts at a service.
     pub attempts: Attempts,
-    /// What a policy had to say when an answer could not be given there and then.
+    /// What there was to say when an answer could not be given there and then.
     pub rejection: Option<Rejection>,
     /// What went wrong, for the log alone.
     pub cause: Option<String>,

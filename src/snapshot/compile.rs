@@ -1,15 +1,16 @@
 //! From what was typed to what it means.
 
 use super::answer::{Answering, answering};
+use super::rule::{at_odds, check_reference, loosest, parameters, rule};
 use super::{Admin, Compiled, Door, Process, Route, Snapshot};
 use crate::answer::{Answer, Backend};
 use crate::config::{
-    AttemptPolicies, Document, EndpointConfig, MatchConfig, RouteConfig, ServiceConfig,
+    AttemptPolicies, Document, EndpointConfig, ListenerConfig, RouteConfig, ServiceConfig,
     ServiceProtocol, Threads,
 };
 use crate::policy::timeouts::AttemptConfig;
 use crate::policy::{Block, Compiler, Scope, Setting};
-use crate::route::{Matcher, PathPattern, Rule};
+use crate::route::{Matcher, Rule};
 use crate::upstream::{Address, Endpoint, Protocol, Service};
 use crate::value::{Invalid, Name, NameMap, Step};
 use http::{HeaderName, HeaderValue};
@@ -30,11 +31,8 @@ pub fn compile(document: &Document, generation: u64, folder: &Path) -> Result<Co
     let mut compiler = Compiler::default();
     let (routes, rules) = routes(document, &services, &mut compiler)?;
     let (unmatched, _) = compiler.compile(&[everywhere(document)])?;
-    let matcher = Matcher::compile(&rules).map_err(|tie| {
-        let first = &routes[tie.first].name;
-        let message = format!("matches the same requests as route `{first}`");
-        Invalid::new(message).under("match").under(tie.second).under("routes")
-    })?;
+    let matcher = Matcher::compile(&rules)
+        .map_err(|conflicts| at_odds(&conflicts[0], |position| &*routes[position].name))?;
     let header = document.telemetry.request_id.header.as_ref();
     let snapshot = Snapshot {
         generation,
@@ -181,6 +179,7 @@ fn routes(
     compiler: &mut Compiler,
 ) -> Result<(Vec<Route>, Vec<Rule>), Invalid> {
     let scopes = Scopes::new(document);
+    let paths = loosest(document.listeners.iter().map(ListenerConfig::paths));
     let mut names = HashSet::new();
     let mut routes = Vec::with_capacity(document.routes.len());
     let mut rules = Vec::with_capacity(document.routes.len());
@@ -190,7 +189,10 @@ fn routes(
             let message = format!("route `{}` stands here twice", config.name);
             return Err(within(Invalid::new(message).under("name")));
         }
-        rules.push(rule(&config.matches).map_err(|invalid| within(invalid.under("match")))?);
+        let rule =
+            rule(&config.matches, paths).map_err(|invalid| within(invalid.under("match")))?;
+        let parameters = parameters(&rule);
+        rules.push(rule);
         let answering = answering(config, services).map_err(within)?;
         let scopes = scopes.of(index, config, answering.service()).map_err(within)?;
         let (chain, stages) = compiler.compile(&scopes)?;
@@ -202,41 +204,27 @@ fn routes(
             return Err(within(Invalid::new(message)));
         }
         let timeouts = stages.timeouts.as_deref().copied().unwrap_or_default();
+        let answer = match answering {
+            Answering::Service(index, service) => {
+                Answer::Service(Backend { service, index, timeouts })
+            }
+            Answering::Respond(respond) => Answer::Respond(respond),
+            Answering::Redirect(redirect) => Answer::Redirect(redirect),
+        };
+        let references = chain.references().into_iter().chain(answer.references());
+        references
+            .into_iter()
+            .try_for_each(|reference| check_reference(reference, &config.name, &parameters))
+            .map_err(within)?;
         routes.push(Route {
             name: config.name.as_str().into(),
+            parameters,
             chain,
-            answer: match answering {
-                Answering::Service(index, service) => {
-                    Answer::Service(Backend { service, index, timeouts })
-                }
-                Answering::Respond(respond) => Answer::Respond(respond),
-                Answering::Redirect(redirect) => Answer::Redirect(redirect),
-            },
+            answer,
             time: timeouts.request,
         });
     }
     Ok((routes, rules))
-}
-
-fn rule(config: &MatchConfig) -> Result<Rule, Invalid> {
-    let path = match &config.path {
-        None => PathPattern::Any,
-        Some(path) => {
-            let within = |key: &'static str| move |invalid: Invalid| invalid.under(key);
-            let pattern = match (&path.exact, &path.prefix) {
-                (Some(path), None) => PathPattern::exact(path).map_err(within("exact")),
-                (None, Some(path)) => PathPattern::prefix(path).map_err(within("prefix")),
-                _ => Err(Invalid::new("exactly one of `exact` and `prefix` is needed")),
-            };
-            pattern.map_err(within("path"))?
-        }
-    };
-    let methods = config.methods.as_deref().unwrap_or_default();
-    Ok(Rule {
-        hosts: config.hosts.as_deref().unwrap_or_default().to_vec(),
-        path,
-        methods: methods.iter().map(|method| (**method).clone()).collect(),
-    })
 }
 
 /// The blocks of a document that routes take their policies from, each with its number.

@@ -36,6 +36,7 @@ impl Door {
         let listener = Listener {
             name: config.name.as_str().into(),
             trusted_proxies: config.trusted_proxies.iter().copied().collect(),
+            paths: config.paths(),
             timeouts: timeouts(config).map_err(|invalid| invalid.under("timeouts"))?,
         };
         if config.max_connections == Some(0) {

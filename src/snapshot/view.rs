@@ -1,6 +1,7 @@
 //! One worker's view of the snapshot that is served at present.
 
-use super::Snapshot;
+use super::{Route, Snapshot};
+use crate::exchange::Parameters;
 use crate::telemetry::metrics::{Metrics, RouteMetrics, ServiceMetrics, UNMATCHED};
 use arc_swap::ArcSwap;
 use std::sync::Arc;
@@ -11,6 +12,9 @@ pub struct View {
     /// The snapshot.
     pub snapshot: Arc<Snapshot>,
     routes: Vec<RouteMetrics>,
+    /// By route and path. Copies of its own, so that no two cores count the same references, or
+    /// share what a regular expression remembers.
+    parameters: Vec<Box<[Option<Arc<Parameters>>]>>,
     unmatched: RouteMetrics,
     services: Vec<ServiceView>,
 }
@@ -27,7 +31,12 @@ impl View {
     pub fn new(snapshot: Arc<Snapshot>, metrics: &Metrics) -> Self {
         let service =
             |name: &str| ServiceView { metrics: metrics.service(name), turn: AtomicUsize::new(0) };
+        let parameters = |route: &Route| {
+            let paths = route.parameters.iter();
+            paths.map(|path| path.clone().map(Arc::new)).collect()
+        };
         View {
+            parameters: snapshot.routes.iter().map(parameters).collect(),
             routes: snapshot.routes.iter().map(|route| metrics.route(&route.name)).collect(),
             unmatched: metrics.route(UNMATCHED),
             services: snapshot.services.iter().map(|one| service(&one.name)).collect(),
@@ -38,6 +47,11 @@ impl View {
     /// The metrics of a route, or of the requests that match none.
     pub fn route(&self, index: Option<usize>) -> &RouteMetrics {
         index.map_or(&self.unmatched, |index| &self.routes[index])
+    }
+
+    /// Where the named parts of a route's path are found.
+    pub fn parameters(&self, route: usize, path: usize) -> Option<Arc<Parameters>> {
+        self.parameters[route].get(path)?.clone()
     }
 
     /// What is counted of a service.

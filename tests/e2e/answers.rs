@@ -288,3 +288,19 @@ async fn a_document_needs_no_service_where_the_gateway_answers() {
     let status = eventually("readiness", async || gateway.readiness().await).await;
     assert_eq!(status, 200);
 }
+
+#[tokio::test]
+async fn what_a_path_names_is_put_into_answers() {
+    let template =
+        |answer: &str| document(answer, "").replace("{prefix: /a}", "{template: \"/a/{id}\"}");
+    let answer = "respond: {headers: {x-id: $(path.id)}, body: \"<$(path.id)>\"}";
+    let gateway = Setup::new(&template(answer)).start().await;
+    let response = gateway.get("/a/x%20y").await;
+    assert_eq!((response.get("x-id"), response.text()), (Some("x y"), "<x y>"));
+    let redirect = template("redirect: {to: \"https://b.example/$(path.id)\"}");
+    let gateway = Setup::new(&redirect).start().await;
+    let response = gateway.get("/a/x%20y").await;
+    assert_eq!(response.get("location"), Some("https://b.example/x%20y"));
+    let said = said("redirect: {to: /b/$(path.nr)}");
+    assert!(said.contains("has no `{nr}` in its path"), "{said}");
+}

@@ -248,3 +248,13 @@ async fn it_is_the_same_over_http_2() {
     }
     assert_eq!(origin.requests().len(), 1);
 }
+
+#[tokio::test]
+async fn a_preflight_is_matched_without_the_fields_that_it_only_announces() {
+    let document = GLOBAL.replace("methods: [GET]}", "methods: [GET], headers: {x-v: \"1\"}}");
+    let (gateway, _origin) = gateway(&document).await;
+    let response = gateway.request(&preflight("/app", APP, "GET")).await;
+    assert_eq!(response.status, 204);
+    is_let_through(&response);
+    gateway.request(&from_app("GET", "/app")).await.problem(404);
+}

@@ -10,6 +10,8 @@ mod check;
 mod connections;
 mod cors;
 mod failures;
+mod matching;
+mod normalise;
 mod policies;
 mod protocols;
 mod routing;

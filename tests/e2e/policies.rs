@@ -319,7 +319,7 @@ async fn a_path_is_replaced_by_what_a_regular_expression_captured() {
     assert_eq!(target(path, "/own/users/7?q=1").await, "/7/users?q=1");
     assert_eq!(target(path, "/own/users/x?q=1").await, "/own/users/x?q=1");
     let path = "replace_regex: {pattern: /own/(.*), with: /files/$1}";
-    assert_eq!(target(path, "/own/a%2Fb").await, "/files/a%2Fb");
+    assert_eq!(target(path, "/own/a%20b").await, "/files/a%20b");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Rewriting of header fields.
 
 use crate::exchange::{FieldValue, References};
-use crate::value::{Fields, HeaderName, Invalid};
+use crate::value::{Fields, HeaderName, Invalid, Reference};
 use http::HeaderMap;
 use serde::Deserialize;
 
@@ -37,6 +37,11 @@ impl Edits {
             set: compile(&config.set, "set")?,
             add: compile(&config.add, "add")?,
         })
+    }
+
+    /// Walks what its templates refer to.
+    pub fn references(&self) -> impl Iterator<Item = &Reference> {
+        self.set.iter().chain(&self.add).flat_map(|(_, value)| value.references())
     }
 
     /// Edits the fields of a message.

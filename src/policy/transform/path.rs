@@ -2,7 +2,7 @@
 
 use super::replacement::{self, Replacement};
 use crate::exchange::References;
-use crate::value::{Invalid, Template};
+use crate::value::{Invalid, Reference, Template};
 use http::uri::PathAndQuery;
 use http::{Uri, request};
 use serde::Deserialize;
@@ -75,6 +75,15 @@ impl Rewrite {
                  is needed",
             )),
         }
+    }
+
+    /// Walks what its template refers to.
+    pub fn references(&self) -> impl Iterator<Item = &Reference> {
+        let template = match self {
+            Rewrite::Prefix { .. } | Rewrite::Captured(_) => None,
+            Rewrite::Whole(template) => Some(template),
+        };
+        template.into_iter().flat_map(Template::references)
     }
 
     /// Rewrites the path; `None` where a reference has no value or the result is no path.

@@ -27,6 +27,8 @@ pub enum Reference {
     RequestHost,
     /// `request.path`: the path, without its query.
     RequestPath,
+    /// `path.NAME`: the part of the path that the route's pattern calls so, percent-decoded.
+    Path(String),
 }
 
 /// The references that are whole words.
@@ -39,10 +41,10 @@ const PLAIN: [(&str, Reference); 5] = [
 ];
 
 /// What stands before a name in the others.
-const NAMED: [&str; 5] = ["header.", "query.", "cookie.", "env:", "file:"];
+const NAMED: [&str; 6] = ["header.", "query.", "cookie.", "path.", "env:", "file:"];
 
 /// The beginnings that mean something elsewhere in the configuration, or will.
-const ELSEWHERE: [&str; 4] = ["path.", "consumer.", "identity.", "answer."];
+const ELSEWHERE: [&str; 3] = ["consumer.", "identity.", "answer."];
 
 impl FromStr for Reference {
     type Err = Invalid;
@@ -63,6 +65,12 @@ impl FromStr for Reference {
                 return Err(Invalid::new("a query parameter's name is missing after `query.`"));
             }
             return Ok(Reference::Query(name.to_owned()));
+        }
+        if let Some(name) = text.strip_prefix("path.") {
+            if name.is_empty() {
+                return Err(Invalid::new("the name of a placeholder is missing after `path.`"));
+            }
+            return Ok(Reference::Path(name.to_owned()));
         }
         if ELSEWHERE.iter().any(|beginning| text.starts_with(beginning)) {
             return Err(Invalid::new(format!("the reference `{text}` is not available here")));
@@ -112,6 +120,7 @@ impl fmt::Display for Reference {
             Reference::Header(name) => write!(f, "header.{name}"),
             Reference::Query(name) => write!(f, "query.{name}"),
             Reference::Cookie(name) => write!(f, "cookie.{name}"),
+            Reference::Path(name) => write!(f, "path.{name}"),
             Reference::ClientIp => f.write_str("client.ip"),
             Reference::RequestId => f.write_str("request.id"),
             Reference::RequestMethod => f.write_str("request.method"),
@@ -131,7 +140,7 @@ mod tests {
 
     #[test]
     fn display_parses_back() {
-        let named = ["header.x-id", "query.page[size]", "cookie.session"];
+        let named = ["header.x-id", "query.page[size]", "cookie.session", "path.id"];
         for text in PLAIN.iter().map(|(word, _)| *word).chain(named) {
             assert_eq!(text.parse::<Reference>().unwrap().to_string(), text);
         }
@@ -155,7 +164,7 @@ mod tests {
 
     #[test]
     fn reference_of_another_place_is_not_available() {
-        for text in ["path.id", "consumer.name", "identity.sub", "answer.body.id"] {
+        for text in ["consumer.name", "identity.sub", "answer.body.id"] {
             assert_eq!(refusal(text), format!("the reference `{text}` is not available here"));
         }
     }
@@ -166,5 +175,6 @@ mod tests {
         assert!(refusal("header.a/b").contains("must not hold '/'"));
         assert!(refusal("cookie.a=b").contains("must not hold '='"));
         assert!(refusal("query.").contains("is missing after `query.`"));
+        assert!(refusal("path.").contains("is missing after `path.`"));
     }
 }

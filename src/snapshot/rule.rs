@@ -1,0 +1,139 @@
+//! What the matcher has to know of a route, and what its templates may ask of its path.
+
+use crate::config::{ConditionConfig, Conditions, MatchConfig, PathConfig, TestConfig};
+use crate::exchange::{EmptySegments, EncodedSlashes, Parameters, PathRules};
+use crate::route::{Condition, Conflict, PathPattern, Rule, Test};
+use crate::value::{Invalid, OneOrMany, Reference, nearest};
+use std::fmt::Display;
+
+/// Joins what the listeners of one document do with paths: a pattern may have what any of them
+/// lets pass.
+pub fn loosest(listeners: impl Iterator<Item = PathRules>) -> PathRules {
+    listeners.fold(PathRules::default(), |loosest, rules| PathRules {
+        empty_segments: match rules.empty_segments {
+            EmptySegments::Keep => EmptySegments::Keep,
+            EmptySegments::Merge => loosest.empty_segments,
+        },
+        encoded_slashes: match rules.encoded_slashes {
+            EncodedSlashes::Keep => EncodedSlashes::Keep,
+            EncodedSlashes::Refuse => loosest.encoded_slashes,
+        },
+    })
+}
+
+/// Compiles what a route matches.
+pub fn rule(config: &MatchConfig, paths: PathRules) -> Result<Rule, Invalid> {
+    let methods = config.methods.as_deref().unwrap_or_default();
+    let path = config.path.as_ref().map(|path| patterns(path, paths)).transpose();
+    let headers = conditions(&config.headers, |name| (**name).clone());
+    let query = conditions(&config.query, String::clone);
+    Ok(Rule {
+        hosts: config.hosts.as_deref().unwrap_or_default().to_vec(),
+        paths: path.map_err(|invalid| invalid.under("path"))?.unwrap_or_default(),
+        methods: methods.iter().map(|method| (**method).clone()).collect(),
+        headers: headers.map_err(|invalid| invalid.under("headers"))?,
+        query: query.map_err(|invalid| invalid.under("query"))?,
+    })
+}
+
+fn patterns(config: &PathConfig, rules: PathRules) -> Result<Vec<PathPattern>, Invalid> {
+    let PathConfig { exact, prefix, template, regex } = config;
+    match (exact, prefix, template, regex) {
+        (Some(texts), None, None, None) => {
+            each(texts, "exact", |text| PathPattern::exact(text, rules))
+        }
+        (None, Some(texts), None, None) => {
+            each(texts, "prefix", |text| PathPattern::prefix(text, rules))
+        }
+        (None, None, Some(texts), None) => {
+            each(texts, "template", |text| PathPattern::template(text, rules))
+        }
+        (None, None, None, Some(patterns)) => {
+            each(patterns, "regex", |pattern| Ok(PathPattern::Regex(pattern.clone())))
+        }
+        _ => {
+            Err(Invalid::new("exactly one of `exact`, `prefix`, `template` and `regex` is needed"))
+        }
+    }
+}
+
+fn each<T>(
+    typed: &OneOrMany<T>,
+    key: &'static str,
+    compile: impl Fn(&T) -> Result<PathPattern, Invalid>,
+) -> Result<Vec<PathPattern>, Invalid> {
+    let within =
+        |(index, one)| compile(one).map_err(|invalid: Invalid| invalid.under(index).under(key));
+    typed.iter().enumerate().map(within).collect()
+}
+
+fn conditions<N: Display, M>(
+    config: &Conditions<N>,
+    name_of: impl Fn(&N) -> M,
+) -> Result<Vec<Condition<M>>, Invalid> {
+    let condition = |(name, config): (&N, &ConditionConfig)| {
+        let within = |invalid: Invalid| invalid.under(name.to_string().as_str());
+        let test = match config.texts_or_test().map_err(within)? {
+            Ok(texts) => Test::Equals(texts.to_vec()),
+            Err(TestConfig { regex: Some(pattern), .. }) => Test::Matches(pattern.clone()),
+            Err(TestConfig { present: Some(false), .. }) => Test::Absent,
+            Err(_) => Test::Present,
+        };
+        Ok(Condition { name: name_of(name), test })
+    };
+    config.iter().map(condition).collect()
+}
+
+/// Says what is wrong with two routes, at the one that stands second or never applies.
+pub fn at_odds<'a>(conflict: &Conflict, name: impl Fn(usize) -> &'a str) -> Invalid {
+    let (route, message) = match *conflict {
+        Conflict::Tie { first, second } => {
+            let (first, second_name) = (name(first), name(second));
+            let message = format!(
+                "route `{second_name}` matches the same requests as route `{first}`, and no more \
+                 closely"
+            );
+            (second, message)
+        }
+        Conflict::Unreachable { rule, by } => {
+            let (rule_name, by) = (name(rule), name(by));
+            let message = format!(
+                "route `{rule_name}` never answers: the prefix `/` of route `{by}` comes before \
+                 it; a route for what is left has no `path`"
+            );
+            (rule, message)
+        }
+    };
+    Invalid::new(message).under("match").under(route).under("routes")
+}
+
+/// Where the named parts of each of a rule's paths are found.
+pub fn parameters(rule: &Rule) -> Vec<Option<Parameters>> {
+    rule.paths.iter().map(PathPattern::parameters).collect()
+}
+
+/// Refuses a reference to a part of the path that not every path of the route has.
+pub fn check_reference(
+    reference: &Reference,
+    route: &str,
+    paths: &[Option<Parameters>],
+) -> Result<(), Invalid> {
+    let Reference::Path(wanted) = reference else {
+        return Ok(());
+    };
+    let names = |path: &Option<Parameters>| -> Vec<String> {
+        path.iter().flat_map(Parameters::names).map(str::to_owned).collect()
+    };
+    let lacking = match paths {
+        [] => Some(Vec::new()),
+        paths => paths.iter().map(names).find(|names| !names.contains(wanted)),
+    };
+    let Some(names) = lacking else {
+        return Ok(());
+    };
+    let message = format!("route `{route}` has no `{{{wanted}}}` in its path");
+    Err(Invalid::new(match nearest(wanted, names.iter().map(String::as_str)) {
+        Some(meant) => format!("{message}: did you mean `$(path.{meant})`?"),
+        None => format!("{message}, as `$(path.{wanted})` asks for"),
+    }))
+}
