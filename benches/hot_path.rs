@@ -49,6 +49,7 @@ fn policies(criterion: &mut Criterion) {
     for (name, yaml) in [
         ("none", "auth: none"),
         ("filter and size", "{ip_filter: {deny: [203.0.113.0/24]}, request_size: {body: 1MiB}}"),
+        ("cors", "cors: {origins: [\"https://app.example.com\"], credentials: true}"),
         (
             "transform",
             "transform: {request: {path: {strip_prefix: /api}, headers: {set: {x-a: b}}}, \

@@ -4,12 +4,16 @@
 //! alone (`policy.rs`); the fields of one stage stay in that stage (`proxy.rs`).
 
 mod connection;
+mod field;
 mod normalise;
 mod parameters;
 pub mod request_id;
+#[cfg(test)]
+pub(crate) mod sample;
 mod trace;
 
 pub use connection::{Connection, InFlight, Listener, Phase, Timeouts};
+pub use field::FieldValue;
 pub use normalise::{EmptySegments, EncodedSlashes, PathRules};
 pub use parameters::Parameters;
 pub use trace::Trace;

@@ -6,6 +6,8 @@
 //! virtual, while a request passes.
 
 pub mod auth;
+pub mod cors;
+pub mod deprecation;
 pub mod ip_filter;
 pub mod request_size;
 pub mod timeouts;
@@ -263,12 +265,21 @@ policies! {
     // In the order in which they see a request; they see its answer the other way round.
     chain {
         ip_filter: ip_filter::IpFilter,
+        cors: cors::Cors,
         request_size: request_size::RequestSize,
+        deprecation: deprecation::Deprecation,
         transform: transform::Transform,
     }
     // Kinds that a stage of the proxy owns: written in the same block, run by that stage.
     stages {
         auth: auth::Auth,
         timeouts: crate::upstream::Timeouts,
+    }
+}
+
+impl Chain {
+    /// Whether one of its policies answers preflights.
+    pub fn answers_preflights(&self) -> bool {
+        self.cors.is_some()
     }
 }

@@ -15,6 +15,7 @@ mod finish;
 mod forward;
 mod head;
 mod respond;
+mod rest;
 mod target;
 
 pub use exchange::Exchange;

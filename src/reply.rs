@@ -14,7 +14,7 @@ use std::time::Duration;
 /// Why an exchange goes no further.
 #[derive(Debug)]
 pub enum Stop {
-    /// A policy has the answer.
+    /// The gateway has the answer: a policy's, or the route's own.
     Reply(Reply),
     /// The request is refused, or could not be served.
     Reject(Rejection),

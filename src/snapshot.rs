@@ -6,7 +6,6 @@
 
 mod compile;
 mod listener;
-mod rule;
 mod view;
 
 pub use listener::Door;
@@ -32,6 +31,8 @@ pub struct Snapshot {
     pub generation: u64,
     /// Which route a request takes.
     pub matcher: Matcher,
+    /// The policies of all routes, for the answers to requests that match none.
+    pub unmatched: Chain,
     /// The routes, in the order of the document.
     pub routes: Vec<Route>,
     /// The services, in the order of the document.
@@ -51,6 +52,8 @@ pub struct Route {
     pub chain: Chain,
     /// What answers it.
     pub answer: Answer,
+    /// How long a whole exchange may take.
+    pub time: Option<Duration>,
 }
 
 /// What of a document is not served by but run: it is bound to the process.

@@ -1,6 +1,7 @@
 //! What is asked for, and what answers it.
 
 use super::Conditions;
+use crate::answer::{redirect, respond};
 use crate::policy::Block;
 use crate::route::HostPattern;
 use crate::value::{HeaderName, Method, Name, OneOrMany, Pattern};
@@ -18,8 +19,12 @@ pub struct RouteConfig {
     /// Policy sets that hold here; a later one wins over an earlier one.
     #[serde(default, rename = "use")]
     pub uses: Vec<Name>,
-    /// The service that answers.
+    /// The service that answers. Exactly one of this, `respond` and `redirect` is needed.
     pub service: Option<Name>,
+    /// An answer that the gateway gives by itself.
+    pub respond: Option<respond::Config>,
+    /// Another place to ask, which the gateway names by itself.
+    pub redirect: Option<redirect::Config>,
     /// Policies of this route.
     #[serde(default)]
     pub policies: Block,

@@ -2,6 +2,7 @@
 
 mod fields;
 mod path;
+mod replacement;
 
 use super::{Kind, Policy};
 use crate::exchange::{References, Response, UpstreamRequest};

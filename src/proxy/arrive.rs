@@ -4,12 +4,12 @@ use super::Gateway;
 use super::exchange::{Attempts, Exchange};
 use super::head::edit_request;
 use super::target;
-use crate::answer::Answer;
-use crate::exchange::{Connection, Facts, Request, Trace, host, request_id};
-use crate::policy::States;
+use crate::exchange::{Connection, Facts, References, Request, Trace, host, request_id};
+use crate::policy::{States, cors};
 use crate::reply::{Rejection, Stop};
 use crate::route::{Asked, Host, Outcome};
-use http::header::{ACCESS_CONTROL_REQUEST_METHOD, HOST, ORIGIN};
+use crate::snapshot::Snapshot;
+use http::header::HOST;
 use http::{HeaderMap, HeaderValue, Method, Version, request};
 use pingora::http::RequestHeader;
 use pingora::protocols::http::authority::raw_target_authority;
@@ -78,7 +78,7 @@ pub async fn judge(session: &mut Session, exchange: &mut Exchange) -> Result<(),
     let Exchange { view, facts, states, .. } = exchange;
     let snapshot = &view.snapshot;
     let host = well_formed(head)?;
-    let index = match snapshot.matcher.find(&asked(head, host, preflight(head).as_ref())) {
+    let index = match find(snapshot, host, head) {
         Outcome::Found { rule, path } => {
             facts.parameters = view.parameters(rule, path);
             rule
@@ -90,26 +90,34 @@ pub async fn judge(session: &mut Session, exchange: &mut Exchange) -> Result<(),
     };
     exchange.route = Some(index);
     let route = &snapshot.routes[index];
-    let Answer::Service(backend) = &route.answer;
-    if let Some(limit) = backend.timeouts.request {
+    if let Some(limit) = route.time {
         exchange.deadline = facts.started.checked_add(limit);
         facts.connection.set_deadline(exchange.deadline);
     }
-    route.chain.on_request(&mut Request { head, facts }, states).await
-}
-
-/// What a preflight asks for: the method of the request that it asks leave for (the Fetch standard,
-/// "CORS-preflight request").
-fn preflight(head: &request::Parts) -> Option<Method> {
-    if head.method != Method::OPTIONS || !head.headers.contains_key(ORIGIN) {
-        return None;
+    route.chain.on_request(&mut Request { head, facts }, states).await?;
+    match route.answer.reply(References { head, facts }) {
+        Some(reply) => Err(Stop::Reply(reply?)),
+        None => Ok(()),
     }
-    let requested = head.headers.get(ACCESS_CONTROL_REQUEST_METHOD)?;
-    Method::from_bytes(requested.as_bytes()).ok()
 }
 
-/// What the search for a route reads of a request. A preflight is matched as the request that it
-/// asks leave for, of whose fields nothing is known yet.
+/// Finds the route. A preflight is matched as the request that it asks leave for, whose route
+/// answers it; where that route does not, or there is none, it is an `OPTIONS` request like any
+/// other.
+fn find(snapshot: &Snapshot, host: Host<'_>, head: &request::Parts) -> Outcome {
+    if let Some(method) = cors::preflight(head) {
+        let found = snapshot.matcher.find(&asked(head, host, Some(&method)));
+        if let Outcome::Found { rule, .. } = found
+            && snapshot.routes[rule].chain.answers_preflights()
+        {
+            return found;
+        }
+    }
+    snapshot.matcher.find(&asked(head, host, None))
+}
+
+/// What the search for a route reads of a request: of what a preflight asks leave for, no fields
+/// are known yet.
 fn asked<'a>(head: &'a request::Parts, host: Host<'a>, preflight: Option<&'a Method>) -> Asked<'a> {
     Asked {
         host,

@@ -1,7 +1,7 @@
 //! One attempt at a service: which endpoint, and what became of it.
 
 use super::exchange::Exchange;
-use crate::answer::{Answer, Backend};
+use crate::answer::Backend;
 use crate::reply::Rejection;
 use crate::snapshot::Route;
 use crate::telemetry::metrics::UpstreamError;
@@ -84,6 +84,6 @@ pub fn routed(routes: &[Route], route: Option<usize>) -> &Route {
 
 /// The service that a proxied exchange is for.
 pub fn backend(routes: &[Route], route: Option<usize>) -> &Backend {
-    let Answer::Service(backend) = &routed(routes, route).answer;
-    backend
+    let backend = routed(routes, route).answer.backend();
+    backend.expect("what the gateway answers by itself is answered before an attempt is made")
 }

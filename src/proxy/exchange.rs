@@ -1,5 +1,6 @@
 //! One request and its response, as the proxy's stages carry it.
 
+use crate::answer::Backend;
 use crate::exchange::{Facts, InFlight};
 use crate::policy::States;
 use crate::reply::Rejection;
@@ -51,6 +52,11 @@ impl Exchange {
     /// Its route, once it is routed.
     pub fn route(&self) -> Option<&Route> {
         Some(&self.view.snapshot.routes[self.route?])
+    }
+
+    /// The service that is to answer it, if it is routed to one.
+    pub fn backend(&self) -> Option<&Backend> {
+        self.route()?.answer.backend()
     }
 
     /// Whether its time is over: by the clock, or because its connection was cut for it.

@@ -1,6 +1,5 @@
 //! An exchange fails: what the client may know of it.
 
-use super::attempt::backend;
 use super::exchange::Exchange;
 use super::respond;
 use crate::reply::Rejection;
@@ -46,9 +45,8 @@ fn rejection(error: &Error, exchange: &mut Exchange, stalled: bool) -> Option<Re
     if let Some(rejection) = exchange.rejection.take() {
         return Some(rejection);
     }
-    if exchange.is_late() {
-        let backend = backend(&exchange.view.snapshot.routes, exchange.route);
-        let service = Arc::clone(&backend.service.name);
+    let service = exchange.backend().map(|backend| Arc::clone(&backend.service.name));
+    if let Some(service) = service.clone().filter(|_| exchange.is_late()) {
         return Some(Rejection::GatewayTimeout { service });
     }
     match (error.esource(), error.etype()) {
@@ -56,8 +54,7 @@ fn rejection(error: &Error, exchange: &mut Exchange, stalled: bool) -> Option<Re
             Some(Rejection::RequestTimeout)
         }
         (ErrorSource::Upstream, _) => {
-            let backend = backend(&exchange.view.snapshot.routes, exchange.route);
-            Some(classify(error).rejection(Arc::clone(&backend.service.name)))
+            Some(service.map_or(Rejection::Internal, |name| classify(error).rejection(name)))
         }
         (ErrorSource::Downstream, ErrorType::InvalidHTTPHeader) => {
             Some(Rejection::BadRequest("the request's header fields contradict each other"))

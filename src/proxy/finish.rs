@@ -2,7 +2,6 @@
 
 use super::Gateway;
 use super::exchange::Exchange;
-use crate::answer::Answer;
 use crate::exchange::host;
 use crate::telemetry::access_log::Entry;
 use crate::telemetry::metrics::Finished;
@@ -43,10 +42,8 @@ pub fn record(gateway: &Gateway, session: &Session, error: Option<&Error>, excha
         (None, error) => error.map(|error| Cow::Owned(error.to_string())),
     };
     let route = route.map(|index| &view.snapshot.routes[index]);
-    let service = route.filter(|_| attempts.count > 0).map(|route| {
-        let Answer::Service(backend) = &route.answer;
-        &*backend.service
-    });
+    let backend = route.filter(|_| attempts.count > 0).and_then(|route| route.answer.backend());
+    let service = backend.map(|backend| &*backend.service);
     let endpoint = attempts.endpoint.as_ref().zip(service).map(|((number, address), service)| {
         match service.endpoints[*number].address.fixed_text() {
             Some(text) => Endpoint::Written(text),

@@ -1,10 +1,9 @@
 //! The request on its way to a service.
 
-use super::attempt::routed;
+use super::attempt::{backend, routed};
 use super::exchange::Exchange;
 use super::head::edit_request;
 use super::respond::in_time;
-use crate::answer::{Answer, Backend};
 use crate::exchange::{Connection, UpstreamRequest, host};
 use crate::reply::Rejection;
 use bytes::{Bytes, BytesMut};
@@ -28,6 +27,7 @@ pub fn head(
 ) -> Result<()> {
     let judged = edit_request(head, |head| {
         let Exchange { view, facts, states, attempts, route, .. } = &mut *exchange;
+        let service = &backend(&view.snapshot.routes, *route).service;
         let route = routed(&view.snapshot.routes, *route);
         let fields = &mut head.headers;
         // What the gateway vouches for is set here and not on the client's head, from which
@@ -40,7 +40,6 @@ pub fn head(
         one_cookie_line(client, fields);
         // RFC 9110 §7.6.3: each intermediary adds itself.
         fields.append(VIA, via(client.version));
-        let Answer::Service(Backend { service, .. }) = &route.answer;
         if service.preserve_host {
             fields.entry(HOST).or_insert_with(|| {
                 HeaderValue::from_bytes(host(client)).unwrap_or(HeaderValue::from_static(""))

@@ -4,6 +4,7 @@ use super::attempt::backend;
 use super::exchange::Exchange;
 use super::forward::via;
 use super::head::edit_response;
+use super::rest;
 use crate::exchange::Response;
 use crate::reply::{About, Rejection, Reply, Stop};
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, TRANSFER_ENCODING, UPGRADE, VIA};
@@ -88,7 +89,12 @@ async fn write(session: &mut Session, exchange: &mut Exchange, reply: Reply) -> 
     let (mut head, ()) = http::Response::new(()).into_parts();
     head.status = status;
     head.headers.extend(headers.into_iter().map(|(name, value)| (Some(name), value)));
-    head.headers.insert(CONTENT_LENGTH, body.len().into());
+    // RFC 9110 §8.6: 204 has no length to say, and that of 304 would be another answer's.
+    if !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+        head.headers.insert(CONTENT_LENGTH, body.len().into());
+    }
+    let is_kept = session.as_downstream().get_keepalive().is_some();
+    let has_rest = is_kept && rest::announce(session);
     last_of_its_connection(session);
     dress(session.req_header(), &mut head, exchange);
     let head = ResponseHeader::from(head);
@@ -97,6 +103,9 @@ async fn write(session: &mut Session, exchange: &mut Exchange, reply: Reply) -> 
     session.write_response_header(Box::new(head), bodiless).await?;
     if !bodiless {
         session.write_response_body(Some(body), true).await?;
+    }
+    if has_rest && session.as_downstream().get_keepalive().is_some() {
+        rest::read(session).await;
     }
     Ok(())
 }
@@ -108,13 +117,15 @@ fn last_of_its_connection(session: &mut Session) {
     }
 }
 
-/// What every answer goes through: the policies of its route, and the request's id.
+/// What every answer goes through: the policies of its route, or of all where it has none, and the
+/// request's id.
 fn dress(client: &request::Parts, head: &mut response::Parts, exchange: &mut Exchange) {
     let Exchange { view, facts, states, route, .. } = exchange;
-    if let Some(index) = *route {
-        let mut response = Response { head, client, facts };
-        view.snapshot.routes[index].chain.on_response(&mut response, states);
-    }
+    let chain = match *route {
+        Some(index) => &view.snapshot.routes[index].chain,
+        None => &view.snapshot.unmatched,
+    };
+    chain.on_response(&mut Response { head, client, facts }, states);
     let header = &view.snapshot.request_id_header;
     head.headers.insert(header, facts.request_id.clone());
 }

@@ -1,14 +1,16 @@
 //! From what was typed to what it means. What is wrong is collected, as far as one mistake does
 //! not follow from another; what is legal and dangerous is remarked.
 
+mod answering;
 mod remarks;
 mod routes;
+mod rule;
 mod scopes;
 mod services;
 
-use super::rule::at_odds;
 use super::{Admin, Compiled, Door, Process, Snapshot};
 use crate::config::{Document, Threads};
+use crate::policy::Compiler;
 use crate::route::Matcher;
 use crate::value::{Invalid, Name, nearest};
 use http::HeaderName;
@@ -62,7 +64,9 @@ pub fn compile(document: &Document, generation: u64, folder: &Path) -> Outcome {
     let mut problems = Problems::default();
     let process = process(document, folder, &mut problems);
     let services = services::services(&document.services, &mut problems);
-    let compiled = routes::routes(document, &services, &mut problems);
+    let mut compiler = Compiler::default();
+    let compiled = routes::routes(document, &services, &mut compiler, &mut problems);
+    let unmatched = compiler.compile(&[scopes::everywhere(document)], problems.all());
     let mut routes = Vec::with_capacity(compiled.len());
     let mut rules = Vec::with_capacity(compiled.len());
     let mut numbers = Vec::with_capacity(compiled.len());
@@ -76,7 +80,7 @@ pub fn compile(document: &Document, generation: u64, folder: &Path) -> Outcome {
         Err(conflicts) => {
             let name = |position: usize| &*routes[position].name;
             for conflict in &conflicts {
-                problems.push(at_odds(conflict, name, &numbers));
+                problems.push(rule::at_odds(conflict, name, &numbers));
             }
             None
         }
@@ -85,14 +89,14 @@ pub fn compile(document: &Document, generation: u64, folder: &Path) -> Outcome {
     let request_id_header = header.map_or(REQUEST_ID, |name| (**name).clone());
     let Problems(wrong) = problems;
     let remarks = remarks::remarks(document);
-    let compiled = match (matcher, services.into_iter().collect(), process) {
-        (Some(matcher), Some(services), Some(process)) if wrong.is_empty() => {
-            let snapshot = Snapshot { generation, matcher, routes, services, request_id_header };
-            Some(Compiled { snapshot, process })
-        }
-        _ => None,
+    let snapshot = || {
+        let services = services.into_iter().collect::<Option<_>>()?;
+        let (matcher, (unmatched, _)) = (matcher?, unmatched?);
+        Some(Snapshot { generation, matcher, unmatched, routes, services, request_id_header })
     };
-    Outcome { compiled, wrong, remarks }
+    let compiled = snapshot().zip(process);
+    let compiled = compiled.map(|(snapshot, process)| Compiled { snapshot, process });
+    Outcome { compiled: compiled.filter(|_| wrong.is_empty()), wrong, remarks }
 }
 
 fn process(document: &Document, folder: &Path, problems: &mut Problems) -> Option<Process> {

@@ -17,8 +17,10 @@ use super::{Invalid, deserialize_text};
 
 mod parse;
 mod reference;
+mod text;
 
 pub use reference::Reference;
+pub use text::{Escape, Piece};
 
 /// A parsed template.
 ///
@@ -67,6 +69,13 @@ const SEGMENT: &AsciiSet = &COMPONENT
     .remove(b':')
     .remove(b'@');
 
+/// What must be encoded in a path of the request: nothing that is one's part, as its segments and
+/// what is encoded in them are told apart already.
+const PATH: &AsciiSet = &SEGMENT.remove(b'/').remove(b'%');
+
+/// What must be encoded in a host: an address of IPv6 keeps its brackets.
+const HOST: &AsciiSet = &SEGMENT.remove(b'[').remove(b']');
+
 /// What must be encoded behind a `?`: all but unreserved, since a query reads `&`, `=` and `+`.
 const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
@@ -113,7 +122,7 @@ impl Template {
         for part in &self.parts {
             match part.resolve(source) {
                 Some(Resolved::Literal(text)) => out.extend_from_slice(text.as_bytes()),
-                Some(Resolved::Value(value)) => out.extend_from_slice(&value),
+                Some(Resolved::Value(_, value)) => out.extend_from_slice(&value),
                 None => {
                     out.truncate(start);
                     return false;
@@ -125,25 +134,29 @@ impl Template {
 
     /// Appends the rendered path to `out`, like `render`, with every referenced value
     /// percent-encoded so that it stays within its segment or query parameter. What the operator
-    /// wrote is kept, variables of the environment included.
+    /// wrote is kept, variables of the environment included, and `request.path` is a path already.
     ///
     /// A value that would make a segment `.` or `..` counts as missing: no encoding can keep the
     /// next server from climbing (RFC 3986 §6.2.2).
     #[must_use]
     pub fn render_path(&self, source: &impl Source, out: &mut Vec<u8>) -> bool {
         let start = out.len();
-        let mut set = SEGMENT;
+        let mut in_query = false;
         let mut has_value = false;
         for part in &self.parts {
             match part.resolve(source) {
                 Some(Resolved::Literal(text)) => {
-                    if text.contains('?') {
-                        set = COMPONENT;
-                    }
+                    in_query |= text.contains('?');
                     out.extend_from_slice(text.as_bytes());
                 }
-                Some(Resolved::Value(value)) => {
+                Some(Resolved::Value(reference, value)) => {
                     has_value = true;
+                    let set = match reference {
+                        _ if in_query => COMPONENT,
+                        Reference::RequestPath => PATH,
+                        Reference::RequestHost => HOST,
+                        _ => SEGMENT,
+                    };
                     percent_encode(&value, set)
                         .for_each(|piece| out.extend_from_slice(piece.as_bytes()));
                 }
@@ -164,7 +177,7 @@ impl Template {
 /// A piece of output, and who it comes from.
 enum Resolved<'a> {
     Literal(&'a str),
-    Value(Cow<'a, [u8]>),
+    Value(&'a Reference, Cow<'a, [u8]>),
 }
 
 impl Part {
@@ -174,8 +187,7 @@ impl Part {
             Part::Choice(choice) => choice
                 .references
                 .iter()
-                .find_map(|reference| source.value(reference))
-                .map(Resolved::Value)
+                .find_map(|reference| Some(Resolved::Value(reference, source.value(reference)?)))
                 .or_else(|| choice.otherwise.as_deref().map(Resolved::Literal)),
         }
     }

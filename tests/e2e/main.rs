@@ -3,10 +3,12 @@
 //! States are waited for, with an end to each wait. Where a test is about time itself, it states
 //! bounds that a busy machine keeps.
 
+mod answers;
 mod bodies;
 mod carry;
 mod check;
 mod connections;
+mod cors;
 mod failures;
 mod matching;
 mod normalise;

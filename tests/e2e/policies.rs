@@ -168,6 +168,30 @@ async fn a_head_that_is_too_large_is_a_431() {
     assert_eq!(gateway.get("/own").await.status, 200);
 }
 
+// deprecation
+
+#[tokio::test]
+async fn a_deprecated_route_says_since_when_and_until_when_on_each_of_its_answers() {
+    let origin = Origin::start(|mut call| async move {
+        let fields = "Deprecation: @1\r\nSunset: never\r\nLink: </next>; rel=\"next\"\r\n";
+        call.reply(200, fields, "hello").await;
+        call
+    })
+    .await;
+    let route = "deprecation: {since: 2026-01-01, sunset: 2026-12-31T12:00:00Z, \
+                 link: \"https://example.com/migrate\"}, request_size: {body: 1B}";
+    let gateway = Setup::new(&document("", route)).with("app", &origin).start().await;
+    for response in [gateway.get("/own").await, gateway.request(&post(2)).await] {
+        assert_eq!(response.get("deprecation"), Some("@1767225600"));
+        assert_eq!(response.get("sunset"), Some("Thu, 31 Dec 2026 12:00:00 GMT"));
+        let link = "<https://example.com/migrate>; rel=\"deprecation\"";
+        assert!(response.head.all("link").contains(&link), "{:?}", response.head);
+    }
+    let response = gateway.get("/own").await;
+    assert!(response.head.all("link").contains(&"</next>; rel=\"next\""), "{:?}", response.head);
+    assert_eq!(gateway.get("/plain").await.get("deprecation"), Some("@1"));
+}
+
 // Scopes
 
 #[tokio::test]
@@ -286,6 +310,26 @@ async fn a_path_whose_value_is_missing_or_climbs_is_a_404() {
         response.problem(404);
         assert!(seen.is_none(), "{query} reached {seen:?}");
     }
+}
+
+#[tokio::test]
+async fn a_path_is_replaced_by_what_a_regular_expression_captured() {
+    let path =
+        r#"replace_regex: {pattern: "^/own/(?<kind>[a-z]+)/([0-9]+)$", with: "/$2/${kind}"}"#;
+    assert_eq!(target(path, "/own/users/7?q=1").await, "/7/users?q=1");
+    assert_eq!(target(path, "/own/users/x?q=1").await, "/own/users/x?q=1");
+    let path = "replace_regex: {pattern: /own/(.*), with: /files/$1}";
+    assert_eq!(target(path, "/own/a%20b").await, "/files/a%20b");
+}
+
+#[tokio::test]
+async fn a_path_that_climbs_from_what_was_captured_is_a_404() {
+    let path = "request: {path: {replace_regex: {pattern: \"/own/(.*)\", with: /files/.$1/x}}}";
+    let (seen, response) = transformed(path, "GET /own/. HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    response.problem(404);
+    assert!(seen.is_none(), "{seen:?}");
+    let (_, response) = transformed(path, "GET /own/a HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert_eq!(response.status, 200);
 }
 
 const PLAIN: &str =

@@ -1,5 +1,6 @@
 //! Rewriting of a request's path. The query is not touched.
 
+use super::replacement::{self, Replacement};
 use crate::exchange::References;
 use crate::value::{Invalid, Reference, Template};
 use http::uri::PathAndQuery;
@@ -13,7 +14,9 @@ pub struct Config {
     /// A prefix that is taken off, on whole segments: `/api` makes `/users` of `/api/users`.
     pub strip_prefix: Option<String>,
     /// A prefix that gives way to another.
-    pub replace_prefix: Option<Replacement>,
+    pub replace_prefix: Option<PrefixConfig>,
+    /// A path that gives way to another by a regular expression.
+    pub replace_regex: Option<replacement::Config>,
     /// A whole new path; the values of its references are percent-encoded.
     pub replace: Option<Template>,
 }
@@ -21,7 +24,7 @@ pub struct Config {
 /// One prefix for another.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Replacement {
+pub struct PrefixConfig {
     /// The prefix that is taken off, on whole segments.
     pub from: String,
     /// What is put in its place.
@@ -38,6 +41,8 @@ pub enum Rewrite {
         /// What is put in its place.
         to: String,
     },
+    /// Makes another path of what a regular expression captured.
+    Captured(Replacement),
     /// Makes a whole new path.
     Whole(Template),
 }
@@ -45,24 +50,29 @@ pub enum Rewrite {
 impl Rewrite {
     /// Turns what was typed into what it means.
     pub fn compile(config: &Config) -> Result<Self, Invalid> {
-        match config {
-            Config { strip_prefix: Some(from), replace_prefix: None, replace: None } => {
+        let Config { strip_prefix, replace_prefix, replace_regex, replace } = config;
+        match (strip_prefix, replace_prefix, replace_regex, replace) {
+            (Some(from), None, None, None) => {
                 Ok(Rewrite::Prefix { from: prefix(from, "strip_prefix")?, to: String::new() })
             }
-            Config { strip_prefix: None, replace_prefix: Some(one), replace: None } => {
+            (None, Some(one), None, None) => {
                 let within = |invalid: Invalid| invalid.under("replace_prefix");
                 let from = prefix(&one.from, "from").map_err(within)?;
                 let to = prefix(&one.to, "to").map_err(within)?;
                 Ok(Rewrite::Prefix { from, to })
             }
-            Config { strip_prefix: None, replace_prefix: None, replace: Some(template) } => {
+            (None, None, Some(one), None) => Replacement::compile(one)
+                .map(Rewrite::Captured)
+                .map_err(|invalid| invalid.under("replace_regex")),
+            (None, None, None, Some(template)) => {
                 if template.as_literal().is_some_and(|path| !path.starts_with('/')) {
                     return Err(Invalid::new("a path begins with `/`").under("replace"));
                 }
                 Ok(Rewrite::Whole(template.clone()))
             }
             _ => Err(Invalid::new(
-                "exactly one of `strip_prefix`, `replace_prefix` and `replace` is needed",
+                "exactly one of `strip_prefix`, `replace_prefix`, `replace_regex` and `replace` \
+                 is needed",
             )),
         }
     }
@@ -70,7 +80,7 @@ impl Rewrite {
     /// Walks what its template refers to.
     pub fn references(&self) -> impl Iterator<Item = &Reference> {
         let template = match self {
-            Rewrite::Prefix { .. } => None,
+            Rewrite::Prefix { .. } | Rewrite::Captured(_) => None,
             Rewrite::Whole(template) => Some(template),
         };
         template.into_iter().flat_map(Template::references)
@@ -90,6 +100,10 @@ impl Rewrite {
                 target.extend_from_slice(rest.as_bytes());
                 set_path(head, target)
             }
+            Rewrite::Captured(replacement) => match replacement.of(head.uri.path()) {
+                Some(target) => set_path(head, target.ok()?),
+                None => Some(()),
+            },
             Rewrite::Whole(template) => {
                 let mut target = Vec::new();
                 template.render_path(&references, &mut target).then_some(())?;

@@ -1,16 +1,17 @@
 //! Routes: what they match, what answers them, and their policies.
 
+use super::Problems;
+use super::answering::{Answering, answering};
+use super::rule::{check_reference, loosest, parameters, rule};
 use super::scopes::Scopes;
-use super::{Problems, nobody};
 use crate::answer::{Answer, Backend};
 use crate::config::{Document, ListenerConfig, RouteConfig};
 use crate::exchange::PathRules;
 use crate::policy::Compiler;
 use crate::route::Rule;
 use crate::snapshot::Route;
-use crate::snapshot::rule::{check_reference, loosest, parameters, rule};
 use crate::upstream::Service;
-use crate::value::{Invalid, NameMap};
+use crate::value::Invalid;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -25,17 +26,18 @@ pub struct Compiled {
 }
 
 /// Compiles the routes; those that are wrong are told and left out.
-pub fn routes(
-    document: &Document,
-    services: &[Option<Arc<Service>>],
-    problems: &mut Problems,
+pub fn routes<'a>(
+    document: &'a Document,
+    services: &'a [Option<Arc<Service>>],
+    compiler: &'a mut Compiler,
+    problems: &'a mut Problems,
 ) -> Vec<Compiled> {
     let mut routes = Routes {
         document,
         services,
         scopes: Scopes::new(document),
         paths: loosest(document.listeners.iter().map(ListenerConfig::paths)),
-        compiler: Compiler::default(),
+        compiler,
         names: HashSet::new(),
         problems,
     };
@@ -48,7 +50,7 @@ struct Routes<'a> {
     services: &'a [Option<Arc<Service>>],
     scopes: Scopes<'a>,
     paths: PathRules,
-    compiler: Compiler,
+    compiler: &'a mut Compiler,
     names: HashSet<&'a str>,
     problems: &'a mut Problems,
 }
@@ -65,8 +67,10 @@ impl<'a> Routes<'a> {
         let rule =
             rule(&config.matches, self.paths).map_err(|invalid| within(invalid.under("match")));
         let rule = self.problems.take(rule);
-        let (index, service) = self.answering(number, config)?;
-        let scopes = self.scopes.of(number, config, index, self.problems)?;
+        let answering = answering(config, self.document, self.services).map_err(within);
+        let answering = self.problems.take(answering)??;
+        let service = answering.service();
+        let scopes = self.scopes.of(number, config, service, self.problems)?;
         let (chain, stages) = self.compiler.compile(&scopes, self.problems.all())?;
         if stages.auth.is_none() {
             let message = format!(
@@ -78,37 +82,21 @@ impl<'a> Routes<'a> {
             return None;
         }
         let rule = rule?;
+        let timeouts = stages.timeouts.as_deref().copied().unwrap_or_default();
+        let answer = match answering {
+            Answering::Service(index, service) => {
+                Answer::Service(Backend { service, index, timeouts })
+            }
+            Answering::Respond(respond) => Answer::Respond(respond),
+            Answering::Redirect(redirect) => Answer::Redirect(redirect),
+        };
         let parameters = parameters(&rule);
-        for reference in &chain.references() {
+        for reference in chain.references().into_iter().chain(answer.references()) {
             let checked = check_reference(reference, &config.name, &parameters);
             self.problems.take(checked.map_err(within));
         }
-        let timeouts = stages.timeouts.as_deref().copied().unwrap_or_default();
-        let answer = Answer::Service(Backend { service: service?, index, timeouts });
-        let route = Route { name: config.name.as_str().into(), parameters, chain, answer };
+        let (name, time) = (config.name.as_str().into(), timeouts.request);
+        let route = Route { name, parameters, chain, answer, time };
         Some(Compiled { route, rule, number })
-    }
-
-    /// The service that answers and its number; no service where it is wrong itself.
-    fn answering(
-        &mut self,
-        number: usize,
-        config: &RouteConfig,
-    ) -> Option<(usize, Option<Arc<Service>>)> {
-        let within = |invalid: Invalid| invalid.under(number).under("routes");
-        let Some(wanted) = &config.service else {
-            let name = &config.name;
-            let message = format!("route `{name}` has nothing that answers, write `service:`");
-            self.problems.push(within(Invalid::new(message)));
-            return None;
-        };
-        let Document { services, written, .. } = self.document;
-        let Some(index) = services.position(wanted) else {
-            let known = NameMap::iter(services).map(|(name, _)| name.as_str());
-            let unknown = within(nobody("service", wanted, known).under("service"));
-            self.problems.push_unless(written.services.contains(wanted.as_str()), unknown);
-            return None;
-        };
-        Some((index, self.services[index].clone()))
     }
 }

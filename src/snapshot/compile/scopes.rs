@@ -29,21 +29,23 @@ impl<'a> Scopes<'a> {
         Scopes { services: document.services.iter().map(|(_, one)| block(one)).collect(), document }
     }
 
-    /// The scopes of a route, the least specific first: the document, the service, the policy
+    /// The scopes of a route, the least specific first: the document, the service if one answers, the policy
     /// sets in the order of `use`, the route. None where one of the sets does not exist, which is
     /// told.
     pub fn of<'b>(
         &'b self,
         index: usize,
         config: &'b RouteConfig,
-        service: usize,
+        service: Option<usize>,
         problems: &mut Problems,
     ) -> Option<Vec<Scope<'b>>> {
-        let Document { policies, policy_sets, services, written, .. } = self.document;
-        let mut scopes = vec![Scope { id: 0, at: vec!["policies".into()], block: policies }];
-        let (name, _) = services.at(service).expect("the number is of this document");
-        let at = vec!["services".into(), name.as_str().into(), "policies".into()];
-        scopes.push(Scope { id: 1 + service, at, block: &self.services[service] });
+        let Document { policy_sets, services, written, .. } = self.document;
+        let mut scopes = vec![everywhere(self.document)];
+        if let Some(service) = service {
+            let (name, _) = services.at(service).expect("the number is of this document");
+            let at = vec!["services".into(), name.as_str().into(), "policies".into()];
+            scopes.push(Scope { id: 1 + service, at, block: &self.services[service] });
+        }
         for (position, wanted) in config.uses.iter().enumerate() {
             let Some(number) = policy_sets.position(wanted) else {
                 let known = policy_sets.iter().map(|(name, _)| name.as_str());
@@ -63,4 +65,9 @@ impl<'a> Scopes<'a> {
         scopes.push(Scope { id, at, block: &config.policies });
         Some(scopes)
     }
+}
+
+/// The scope of all routes, and of requests that match none.
+pub fn everywhere(document: &Document) -> Scope<'_> {
+    Scope { id: 0, at: vec!["policies".into()], block: &document.policies }
 }

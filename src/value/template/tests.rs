@@ -9,6 +9,8 @@ impl Source for Request {
         let value: &[u8] = match reference {
             Reference::ClientIp => b"192.0.2.7",
             Reference::RequestMethod => b"GET",
+            Reference::RequestPath => b"/a%2Fb/c:d",
+            Reference::RequestHost => b"[::1]:80/\\",
             Reference::Header(name) if name == "x-empty" => b"",
             Reference::Header(name) if name == "x-user" => b"ann",
             Reference::Query(name) if name == "id" => b"a/b?c=1&d \xff%",
@@ -191,4 +193,11 @@ fn bad_template_is_placed_in_the_file() {
     let error = serde_yaml::from_str::<Vec<Template>>("- a\n- $(client.pi)\n").unwrap_err();
     assert!(error.to_string().contains("did you mean `client.ip`?"), "{error}");
     assert_eq!(error.location().map(|at| (at.line(), at.column())), Some((2, 3)));
+}
+
+#[test]
+fn the_requests_path_is_a_path_and_its_host_stays_within_one() {
+    assert_eq!(path("/v1$(request.path)").as_deref(), Some("/v1/a%2Fb/c:d"));
+    assert_eq!(path("/?of=$(request.path)").as_deref(), Some("/?of=%2Fa%252Fb%2Fc%3Ad"));
+    assert_eq!(path("//$(request.host)/").as_deref(), Some("//[::1]:80%2F%5C/"));
 }
