@@ -11,6 +11,7 @@ mod load;
 mod mistake;
 mod reader;
 mod route;
+pub mod schema;
 mod service;
 mod source;
 mod telemetry;
@@ -27,7 +28,9 @@ pub use service::{AttemptPolicies, EndpointConfig, ServiceConfig, ServiceProtoco
 pub use telemetry::{AccessLogConfig, RequestIdConfig, TelemetryConfig, Word};
 
 use crate::policy::Block;
+use crate::value::schema::word_schema;
 use crate::value::{Duration, Invalid, NameMap, OneOrMany, Template, deserialize_quantity};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::Deserializer;
 use std::collections::HashSet;
@@ -35,7 +38,7 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 
 /// A whole configuration.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Document {
     /// The version of this format.
@@ -111,6 +114,13 @@ impl<'de> Deserialize<'de> for Version {
     }
 }
 
+word_schema!(
+    Version,
+    "Version",
+    "The version of this format.",
+    {"enum": [1, "1"]}
+);
+
 /// How many threads serve.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Threads {
@@ -145,20 +155,30 @@ impl<'de> Deserialize<'de> for Threads {
     }
 }
 
+word_schema!(
+    Threads,
+    "Threads",
+    "`auto`, or a number from 1 to 1024.",
+    {"anyOf": [{"const": "auto"}, {"type": "integer", "minimum": 1, "maximum": 1024}]}
+);
+
 /// Where operators and probes connect.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Admin")]
 pub struct AdminConfig {
     /// The address; best one that only operators reach.
     #[serde(deserialize_with = "listener::address")]
+    #[schemars(with = "listener::Bound")]
     pub address: SocketAddr,
     /// What a caller must send as a bearer token for all but the health endpoints.
     pub token: Option<Template>,
 }
 
 /// How the process ends.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Shutdown")]
 pub struct ShutdownConfig {
     /// How long requests in flight may go on after SIGTERM; 30 seconds where it is left out.
     pub grace: Option<Duration>,

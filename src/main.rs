@@ -1,10 +1,12 @@
 //! The command line: arguments, then the library.
 
-use clap::{Parser, Subcommand, ValueEnum};
-use sluicegate::config::Report;
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use sluicegate::config::{Report, schema};
 use sluicegate::server::{self, End};
-use sluicegate::snapshot::{self, Compiled};
+use sluicegate::snapshot::{self, Compiled, Overview};
 use sluicegate::{telemetry, version};
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -43,6 +45,39 @@ enum Command {
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
+    /// Prints the routes of a configuration in the order in which they are tried, with the policies
+    /// that hold for each and where each comes from.
+    Routes {
+        /// The configuration.
+        #[arg(value_name = "FILE")]
+        config: PathBuf,
+        /// How it is said.
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Prints the JSON Schema (draft 2020-12) of configurations, for editors.
+    Schema {
+        /// As a schema, or as a reference to read.
+        #[arg(long, value_enum, default_value_t)]
+        format: SchemaFormat,
+    },
+    /// Prints what makes a shell complete this program's arguments.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Prints the manual page.
+    Man,
+}
+
+/// How the schema is printed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum SchemaFormat {
+    /// JSON Schema.
+    #[default]
+    Json,
+    /// A reference in Markdown.
+    Markdown,
 }
 
 /// How something is said.
@@ -59,6 +94,20 @@ fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run { config } => run(&config),
         Command::Check { config, format } => check(&config, format),
+        Command::Routes { config, format } => routes(&config, format),
+        Command::Schema { format } => schema(format),
+        Command::Completions { shell } => {
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "sluicegate", &mut text);
+            print(&text)
+        }
+        Command::Man => {
+            let mut text = Vec::new();
+            match clap_mangen::Man::new(Arguments::command()).render(&mut text) {
+                Ok(()) => print(&text),
+                Err(error) => fail(&error),
+            }
+        }
     }
 }
 
@@ -74,10 +123,7 @@ fn run(config: &Path) -> ExitCode {
     match server::run(compiled) {
         Ok(End::Drained) => ExitCode::SUCCESS,
         Ok(End::Interrupted) => ExitCode::from(INTERRUPTED),
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
+        Err(error) => fail(&error),
     }
 }
 
@@ -105,6 +151,40 @@ fn check(config: &Path, format: Format) -> ExitCode {
         snapshot.services.len()
     );
     ExitCode::SUCCESS
+}
+
+fn routes(config: &Path, format: Format) -> ExitCode {
+    match (Overview::read(config), format) {
+        (Ok(overview), Format::Text) => print(overview.to_string().as_bytes()),
+        (Ok(overview), Format::Json) => match serde_json::to_string_pretty(&overview) {
+            Ok(json) => print(format!("{json}\n").as_bytes()),
+            Err(error) => fail(&error),
+        },
+        (Err(report), _) => refuse(&report),
+    }
+}
+
+fn schema(format: SchemaFormat) -> ExitCode {
+    match format {
+        SchemaFormat::Markdown => print(schema::reference().as_bytes()),
+        SchemaFormat::Json => match serde_json::to_string_pretty(&schema::schema()) {
+            Ok(json) => print(format!("{json}\n").as_bytes()),
+            Err(error) => fail(&error),
+        },
+    }
+}
+
+/// Prints to standard output. Who stops reading (`| head`) has read enough.
+fn print(text: &[u8]) -> ExitCode {
+    match std::io::stdout().write_all(text) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => fail(&error),
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+fn fail(error: &dyn std::fmt::Display) -> ExitCode {
+    eprintln!("error: {error}");
+    ExitCode::FAILURE
 }
 
 /// Says what is wrong with a configuration.

@@ -23,6 +23,7 @@ use crate::exchange::{Request, Response, UpstreamRequest};
 use crate::reply::{Rejection, Stop};
 use crate::value::{Invalid, Reference, Step};
 use bytes::Bytes;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
@@ -32,7 +33,10 @@ use std::sync::Arc;
 /// One kind of thing that a `policies:` block may set.
 pub trait Kind: Sized + Send + Sync + 'static {
     /// What is typed.
-    type Config: DeserializeOwned + Clone + Debug;
+    type Config: DeserializeOwned + JsonSchema + Clone + Debug;
+
+    /// Whether what outer scopes say counts beside what the most specific says.
+    const ACCUMULATES: bool = false;
 
     /// Joins what a more specific scope says to what the scopes around it say.
     ///
@@ -102,6 +106,24 @@ pub struct Scope<'a> {
     pub block: &'a Block,
 }
 
+/// That a block says something of a kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Said {
+    /// The kind, as it is written.
+    pub kind: &'static str,
+    /// Whether it says `none`.
+    pub is_off: bool,
+    /// Whether outer scopes count beside it.
+    pub accumulates: bool,
+}
+
+impl Said {
+    fn of<K: Kind>(kind: &'static str, setting: Option<&Setting<K::Config>>) -> Option<Said> {
+        let is_off = matches!(setting?, Setting::Off);
+        Some(Said { kind, is_off, accumulates: K::ACCUMULATES })
+    }
+}
+
 /// What was compiled of one kind, by the scopes that had a say in it, so that routes that say the
 /// same share it, and what is wrong is told once.
 type Memo<K> = HashMap<Vec<usize>, Result<Option<Arc<K>>, Told>>;
@@ -143,13 +165,24 @@ macro_rules! policies {
         stages { $($stage:ident: $Stage:ty,)+ }
     ) => {
         /// What a `policies:` block may say, at any scope.
-        #[derive(Debug, Clone, Default, Deserialize)]
+        #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
         #[serde(deny_unknown_fields, default)]
+        #[schemars(rename = "Policies")]
         pub struct Block {
             $(#[doc = concat!("Settings of `", stringify!($policy), "`.")]
             pub $policy: Option<Setting<<$Policy as Kind>::Config>>,)+
             $(#[doc = concat!("Settings of `", stringify!($stage), "`.")]
             pub $stage: Option<Setting<<$Stage as Kind>::Config>>,)+
+        }
+
+        impl Block {
+            /// Lists the kinds that it says something of, in the order of the list.
+            pub fn said(&self) -> Vec<Said> {
+                let mut said = Vec::new();
+                $(said.extend(Said::of::<$Policy>(stringify!($policy), self.$policy.as_ref()));)+
+                $(said.extend(Said::of::<$Stage>(stringify!($stage), self.$stage.as_ref()));)+
+                said
+            }
         }
 
         /// The policies of one route, in the order of the list.

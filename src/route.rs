@@ -19,6 +19,7 @@ mod condition;
 mod conflict;
 mod host;
 mod hosts;
+mod order;
 mod path;
 mod place;
 mod table;
@@ -27,6 +28,7 @@ mod template;
 pub use condition::{Condition, Test};
 pub use conflict::Conflict;
 pub use host::{Host, HostPattern};
+pub use order::{Line, in_order};
 pub use path::PathPattern;
 pub use template::Template;
 

@@ -6,9 +6,11 @@
 
 mod compile;
 mod listener;
+mod overview;
 mod view;
 
 pub use listener::Door;
+pub use overview::{Overview, Row};
 pub use view::{Current, ServiceView, View};
 
 use crate::answer::Answer;

@@ -18,6 +18,7 @@ mod nearest;
 mod one_or_many;
 pub mod outside;
 mod pattern;
+pub(crate) mod schema;
 mod template;
 mod text;
 mod token;

@@ -14,12 +14,14 @@ use bytes::Bytes;
 use http::header::{HeaderValue, LOCATION};
 use http::uri::Authority;
 use http::{StatusCode, request};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use target::Start;
 
 /// Another place to ask: either `to`, or what of the request's own target changes.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Redirect")]
 pub struct Config {
     /// The whole target: `https://HOST/PATH`, or `/PATH` on the same host. Values of the request
     /// are percent-encoded, and without one of them the answer is 404; in the place of the host
@@ -41,7 +43,7 @@ pub struct Config {
 }
 
 /// What a redirect may change a scheme to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Scheme {
     /// Plain text.

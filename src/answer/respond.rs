@@ -10,14 +10,16 @@ use crate::value::{Escape, Fields, Invalid, Piece, Reference, Template};
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// What a body is where nothing else is said.
 const PLAIN_TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
 /// A fixed answer.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Respond")]
 pub struct Config {
     /// Its status, from 200 to 599; 200 where it is left out.
     #[serde(default = "ok")]

@@ -1,9 +1,12 @@
 //! What a route asks of header fields and query parameters.
 
 use crate::value::{Invalid, OneOrMany, Pattern};
+use schemars::JsonSchema;
+use schemars::{Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{DeserializeOwned, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -21,8 +24,9 @@ pub enum ConditionConfig {
 }
 
 /// A test of a value; exactly one is given.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Test")]
 pub struct TestConfig {
     /// Whether there is a value, whatever it says.
     pub present: Option<bool>,
@@ -89,6 +93,39 @@ where
 impl<'de> Deserialize<'de> for ConditionConfig {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(AnyOfThree)
+    }
+}
+
+impl<N> JsonSchema for Conditions<N> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Conditions".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let condition = generator.subschema_for::<ConditionConfig>();
+        json_schema!({"type": "object", "additionalProperties": condition})
+    }
+}
+
+impl JsonSchema for ConditionConfig {
+    fn schema_name() -> Cow<'static, str> {
+        "Condition".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let test = generator.subschema_for::<TestConfig>();
+        json_schema!({
+            "description": "A text that the value equals, a list of such texts, or a test.",
+            "anyOf": [
+                {"type": ["string", "number"]},
+                {"type": "array", "items": {"type": ["string", "number"]}, "minItems": 1},
+                test,
+            ],
+        })
     }
 }
 

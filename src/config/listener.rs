@@ -1,7 +1,9 @@
 //! Where clients connect.
 
 use crate::exchange::{EmptySegments, EncodedSlashes, PathRules};
+use crate::value::schema::word_schema;
 use crate::value::{Cidr, Duration, Invalid, Name, deserialize_text};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::Deserializer;
 use std::net::SocketAddr;
@@ -9,13 +11,15 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 /// One address where clients connect.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Listener")]
 pub struct ListenerConfig {
     /// Its name, in logs and metrics.
     pub name: Name,
     /// Its address and port.
     #[serde(deserialize_with = "address")]
+    #[schemars(with = "Bound")]
     pub address: SocketAddr,
     /// What is spoken there: `http/1.1` alone where it is left out, with TLS also `h2`.
     pub protocols: Option<Vec<WireProtocol>>,
@@ -47,7 +51,7 @@ impl ListenerConfig {
 }
 
 /// What is spoken on a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 pub enum WireProtocol {
     /// HTTP/1.1.
     #[serde(rename = "http/1.1")]
@@ -61,7 +65,7 @@ pub enum WireProtocol {
 }
 
 /// TLS on a listener.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListenerTls {
     /// Certificates with their keys; so far exactly one.
@@ -69,7 +73,7 @@ pub struct ListenerTls {
 }
 
 /// A certificate and its key, as PEM files beside the document.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Certificate {
     /// The chain, the server's own certificate first.
@@ -79,7 +83,7 @@ pub struct Certificate {
 }
 
 /// How long a listener waits for a client.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ListenerTimeouts {
     /// For the TLS handshake; 10 seconds where it is left out.
@@ -99,7 +103,14 @@ pub fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr,
 }
 
 /// An address with a port, that says so when it is none.
-struct Bound(SocketAddr);
+pub struct Bound(SocketAddr);
+
+word_schema!(
+    Bound,
+    "Bound",
+    "An address with a port.",
+    {"type": "string", "examples": ["0.0.0.0:8080", "[::]:8080"]}
+);
 
 impl FromStr for Bound {
     type Err = Invalid;

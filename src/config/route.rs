@@ -5,11 +5,13 @@ use crate::answer::{redirect, respond};
 use crate::policy::Block;
 use crate::route::HostPattern;
 use crate::value::{HeaderName, Method, Name, OneOrMany, Pattern};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// One route.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Route")]
 pub struct RouteConfig {
     /// Its name, in logs and metrics.
     pub name: Name,
@@ -31,8 +33,9 @@ pub struct RouteConfig {
 }
 
 /// Which requests a route answers: all that is given must hold, and a list means any of these.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Match")]
 pub struct MatchConfig {
     /// Host names; `*.example.com` is every name that ends so.
     pub hosts: Option<OneOrMany<HostPattern>>,
@@ -47,8 +50,9 @@ pub struct MatchConfig {
 }
 
 /// A path, matched one way, as it is when it is normalised.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Path")]
 pub struct PathConfig {
     /// Exactly this path.
     pub exact: Option<OneOrMany<String>>,

@@ -3,11 +3,13 @@
 use crate::policy::{Setting, timeouts};
 use crate::upstream::Address;
 use crate::value::Name;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// A backend and its endpoints: either `url` or `endpoints`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Service")]
 pub struct ServiceConfig {
     /// Its one endpoint, `http://HOST[:PORT]` or `https://HOST[:PORT]`.
     pub url: Option<String>,
@@ -27,15 +29,16 @@ pub struct ServiceConfig {
 }
 
 /// One place where a service listens.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Endpoint")]
 pub struct EndpointConfig {
     /// `ADDRESS:PORT`, `NAME:PORT` or `unix:PATH`.
     pub address: Address,
 }
 
 /// What a service speaks.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ServiceProtocol {
     /// HTTP/1.1.
@@ -48,7 +51,7 @@ pub enum ServiceProtocol {
 }
 
 /// TLS to a service. Its certificate is checked against the system's authorities.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ServiceTls {
     /// The name to ask for and to check; the endpoint's where it is left out.
@@ -56,7 +59,7 @@ pub struct ServiceTls {
 }
 
 /// Policies that concern an attempt.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AttemptPolicies {
     /// Its times.

@@ -1,15 +1,18 @@
 //! What is written down about requests.
 
 use crate::telemetry::access_log::{Format, Masked, Options, Target};
+use crate::value::schema::word_schema;
 use crate::value::{Duration, HeaderName, deserialize_text};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::Deserializer;
 use std::fmt::Display;
 use std::str::FromStr;
 
 /// What is written down about requests.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Telemetry")]
 pub struct TelemetryConfig {
     /// The request id.
     pub request_id: RequestIdConfig,
@@ -18,16 +21,18 @@ pub struct TelemetryConfig {
 }
 
 /// The request id.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "RequestId")]
 pub struct RequestIdConfig {
     /// The header that carries it; `x-request-id` where it is left out.
     pub header: Option<HeaderName>,
 }
 
 /// The access log: one line a request.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "AccessLog")]
 pub struct AccessLogConfig {
     /// How a line is written: `json`.
     pub format: Option<Word<Format>>,
@@ -51,6 +56,27 @@ impl<'de, T: FromStr<Err: Display>> Deserialize<'de> for Word<T> {
         deserialize_text(deserializer, "a word").map(Word)
     }
 }
+
+word_schema!(
+    Word<Format>,
+    "LogFormat",
+    "How a line of the access log is written.",
+    {"enum": ["json"]}
+);
+
+word_schema!(
+    Word<Target>,
+    "LogTarget",
+    "Where the access log goes: `stdout`, `off`, or the path of a file.",
+    {"type": "string", "examples": ["stdout", "off", "/var/log/sluicegate/access.log"]}
+);
+
+word_schema!(
+    Word<Masked>,
+    "Masked",
+    "A value that is not written as it is: `header.NAME` or `query.NAME`.",
+    {"type": "string", "examples": ["header.authorization", "query.token"]}
+);
 
 impl AccessLogConfig {
     /// What it means.

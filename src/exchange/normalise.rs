@@ -8,6 +8,7 @@
 //! `;` is a character like others (RFC 3986 §3.3), and `/admin;x=1` is another path than `/admin`.
 //! Servers that cut parameters off before they resolve dots are the reason why `..;` is refused.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use std::borrow::Cow;
 
@@ -21,7 +22,7 @@ pub struct PathRules {
 }
 
 /// What becomes of segments without a character.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum EmptySegments {
     /// `/a//b` is `/a/b`.
@@ -32,7 +33,7 @@ pub enum EmptySegments {
 }
 
 /// What becomes of slashes and backslashes that are percent-encoded.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum EncodedSlashes {
     /// They are refused: many services take them for separators.

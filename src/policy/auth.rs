@@ -5,6 +5,7 @@
 
 use super::{Kind, Setting};
 use crate::value::Invalid;
+use crate::value::schema::word_schema;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny};
 
 /// How a route finds out who is asking.
@@ -24,6 +25,8 @@ impl<'de> Deserialize<'de> for Config {
         Err(D::Error::custom("`none` is the only auth decision that this version knows"))
     }
 }
+
+word_schema!(Config, "Auth", "How a route finds out who is asking; so far it does not.", {"const": "none"});
 
 impl Kind for Auth {
     type Config = Config;

@@ -22,6 +22,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, StatusCode, request};
 use origins::Origins;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use std::fmt::Display;
 
@@ -43,8 +44,9 @@ const SAID: [http::HeaderName; 7] = [
 
 /// Which pages may use what is here, and how. `*` stands for all; where credentials are let
 /// through, browsers take it for a name like any other, so it is refused.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Cors")]
 pub struct Config {
     /// The origins of these pages: `https://app.example.com`, `https://*.example.com` for all hosts
     /// below a domain, `"*"`, or `"null"`, which pages in files and sandboxes have.

@@ -6,14 +6,16 @@ use crate::exchange::Response;
 use crate::value::{Invalid, Moment};
 use http::header::LINK;
 use http::{HeaderName, HeaderValue};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 const DEPRECATION: HeaderName = HeaderName::from_static("deprecation");
 const SUNSET: HeaderName = HeaderName::from_static("sunset");
 
 /// What is deprecated, and until when it works. At least one of the two dates is needed.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Deprecation")]
 pub struct Config {
     /// Since when it is deprecated, or will be: `2026-01-01` or a moment as RFC 3339 writes it.
     pub since: Option<Moment>,

@@ -4,11 +4,13 @@ use super::{Kind, Policy, Setting};
 use crate::exchange::Request;
 use crate::reply::{Rejection, Stop};
 use crate::value::{Cidr, CidrSet, Invalid};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// Which addresses may ask. The address is the client's as far as trusted proxies vouch for it.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "IpFilter")]
 pub struct Config {
     /// Networks that may ask; no others may. Anyone may where it is left out.
     pub allow: Option<Vec<Cidr>>,
@@ -25,6 +27,8 @@ pub struct IpFilter {
 
 impl Kind for IpFilter {
     type Config = Config;
+
+    const ACCUMULATES: bool = true;
 
     /// Denials accumulate over scopes, and nothing clears them; of the rest the most specific
     /// scope's counts.

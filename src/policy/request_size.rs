@@ -7,11 +7,13 @@ use crate::value::{ByteSize, Invalid};
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::request;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// How large a request may be.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "RequestSize")]
 pub struct Config {
     /// The body, in bytes as they come; no limit where it is left out. Refused with 413.
     pub body: Option<ByteSize>,

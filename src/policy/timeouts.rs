@@ -3,11 +3,13 @@
 use super::{Kind, Setting};
 use crate::upstream::Timeouts;
 use crate::value::{self, Invalid};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// How long to wait for what.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Timeouts")]
 pub struct Config {
     /// The whole exchange, from the request's head to the last byte of the answer; no limit where
     /// it is left out. An upgraded connection is exempt once it is upgraded.
@@ -27,8 +29,9 @@ pub struct Config {
 }
 
 /// What of it a service may say: the times of an attempt.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "AttemptTimeouts")]
 pub struct AttemptConfig {
     /// Connecting to an endpoint, TLS included. 5 seconds where it is left out.
     pub connect: Option<value::Duration>,

@@ -8,11 +8,13 @@ use super::{Kind, Policy};
 use crate::exchange::{References, Response, UpstreamRequest};
 use crate::reply::Rejection;
 use crate::value::{Invalid, Reference};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// What is rewritten, each way.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Transform")]
 pub struct Config {
     /// The request, as the service gets it.
     pub request: RequestConfig,
@@ -21,8 +23,9 @@ pub struct Config {
 }
 
 /// What is rewritten of a request.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "RequestTransform")]
 pub struct RequestConfig {
     /// Its path; the query stays as it came.
     pub path: Option<path::Config>,
@@ -31,8 +34,9 @@ pub struct RequestConfig {
 }
 
 /// What is rewritten of an answer.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "ResponseTransform")]
 pub struct ResponseConfig {
     /// Its header fields.
     pub headers: fields::Config,

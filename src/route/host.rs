@@ -1,5 +1,6 @@
 //! Hosts: as rules name them, and as requests ask for them.
 
+use crate::value::schema::word_schema;
 use std::fmt;
 use std::io::Write;
 use std::net::Ipv6Addr;
@@ -102,6 +103,13 @@ impl<'de> Deserialize<'de> for HostPattern {
         deserialize_text(deserializer, "a host such as `api.example.com`")
     }
 }
+
+word_schema!(
+    HostPattern,
+    "Host",
+    "A host name, `*.` and a host name for all below it, or an address; without a port.",
+    {"type": "string", "examples": ["api.example.com", "*.example.com", "[::1]"]}
+);
 
 /// The host that a request names, without its port and trailing dot.
 #[derive(Debug, Clone, Copy)]

@@ -22,6 +22,11 @@ impl Template {
     /// How many segments a template may have: as many as a word has bits.
     pub(super) const MOST_SEGMENTS: usize = 64;
 
+    /// Whether each of its segments is a placeholder.
+    pub(super) fn placeholders(&self) -> impl Iterator<Item = bool> {
+        self.0.iter().map(|segment| matches!(segment, Segment::Placeholder(_)))
+    }
+
     /// Reads a template, and refuses what no request's path could ever fit.
     ///
     /// # Errors

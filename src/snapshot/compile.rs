@@ -4,8 +4,8 @@
 mod answering;
 mod remarks;
 mod routes;
-mod rule;
-mod scopes;
+pub mod rule;
+pub mod scopes;
 mod services;
 
 use super::{Admin, Compiled, Door, Process, Snapshot};
@@ -35,7 +35,7 @@ pub struct Outcome {
 
 /// Collects what is wrong.
 #[derive(Default)]
-struct Problems(Vec<Invalid>);
+pub struct Problems(Vec<Invalid>);
 
 impl Problems {
     fn push(&mut self, invalid: Invalid) {

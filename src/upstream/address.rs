@@ -1,6 +1,7 @@
 //! Where an endpoint listens, as it is written.
 
 use crate::value::deserialize_text;
+use crate::value::schema::word_schema;
 use pingora::protocols::l4::socket::SocketAddr as PeerAddress;
 use pingora::upstreams::peer::HttpPeer;
 use serde::Deserialize;
@@ -131,6 +132,13 @@ impl<'de> Deserialize<'de> for Address {
         deserialize_text(deserializer, "an address with a port")
     }
 }
+
+word_schema!(
+    Address,
+    "Address",
+    "Where an endpoint listens: `ADDRESS:PORT`, `NAME:PORT` or `unix:PATH`.",
+    {"type": "string", "examples": ["127.0.0.1:8080", "orders.internal:8080", "unix:/run/app.sock"]}
+);
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,7 @@
 //! Sizes of bodies, headers and buffers. `MB` and `MiB` differ by five percent and both are in
 //! use, so the configuration takes either and neither is guessed.
 
+use super::schema::word_schema;
 use std::fmt;
 use std::str::FromStr;
 
@@ -64,6 +65,13 @@ impl<'de> Deserialize<'de> for ByteSize {
         deserialize_quantity(deserializer, "a size such as `32KiB`, `10MB` or a number of bytes")
     }
 }
+
+word_schema!(
+    ByteSize,
+    "Size",
+    "A size in bytes, or with a unit: B, kB, MB, GB, KiB, MiB, GiB.",
+    {"type": ["string", "integer"], "examples": ["32KiB", "10MB"]}
+);
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,7 @@
 //! Networks, as allow lists, deny lists and trusted proxies name them, and sets of them that
 //! answer in logarithmic time however long such a list grows.
 
+use super::schema::word_schema;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
@@ -55,6 +56,13 @@ impl<'de> Deserialize<'de> for Cidr {
         deserialize_text(deserializer, "a network such as `10.0.0.0/8`, or an address")
     }
 }
+
+word_schema!(
+    Cidr,
+    "Network",
+    "A network, or one address.",
+    {"type": "string", "examples": ["10.0.0.0/8", "2001:db8::/32", "192.0.2.1"]}
+);
 
 /// A set of networks that tells in O(log n) whether an address lies in one of them.
 ///

@@ -1,6 +1,7 @@
 //! Times in the configuration carry their unit, because a bare `5` has been seconds in one
 //! program and milliseconds in the next.
 
+use super::schema::word_schema;
 use std::fmt;
 use std::ops::Deref;
 use std::str::FromStr;
@@ -100,6 +101,13 @@ impl<'de> Deserialize<'de> for Duration {
         deserialize_quantity(deserializer, "a duration such as `500ms`, `5s` or `15m`")
     }
 }
+
+word_schema!(
+    Duration,
+    "Duration",
+    "A time with its unit: us, ms, s, m, h or d.",
+    {"type": "string", "examples": ["500ms", "5s", "15m"]}
+);
 
 #[cfg(test)]
 mod tests {

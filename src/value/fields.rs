@@ -1,5 +1,7 @@
 //! Header fields as the configuration writes them: a mapping of names to values.
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
@@ -55,6 +57,21 @@ impl HeaderName {
 impl<'de> Deserialize<'de> for Fields {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(FieldsVisitor)
+    }
+}
+
+impl JsonSchema for Fields {
+    fn schema_name() -> Cow<'static, str> {
+        "Fields".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let value = generator.subschema_for::<Template>();
+        json_schema!({
+            "description": "Names of header fields and their values; a name stands once.",
+            "type": "object",
+            "additionalProperties": value,
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! A moment on the calendar, as RFC 3339 writes it. A date alone is its first moment in UTC.
 
+use super::schema::word_schema;
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
@@ -118,6 +119,13 @@ impl<'de> Deserialize<'de> for Moment {
         deserialize_text(deserializer, "a moment such as `2026-12-31T23:59:59Z`")
     }
 }
+
+word_schema!(
+    Moment,
+    "Moment",
+    "A date, or a date and time (RFC 3339).",
+    {"type": "string", "examples": ["2026-12-31", "2026-12-31T00:00:00Z"]}
+);
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,7 @@
 //! Routes, services and policies are called by name in the configuration, in metrics and in
 //! logs, so a name is short and needs no quoting in any of them.
 
+use super::schema::word_schema;
 use std::borrow::Borrow;
 use std::fmt;
 use std::ops::Deref;
@@ -85,6 +86,13 @@ impl<'de> Deserialize<'de> for Name {
         deserialize_text(deserializer, "a name")
     }
 }
+
+word_schema!(
+    Name,
+    "Name",
+    "A name: 1 to 64 letters, digits, `.`, `_` and `-`.",
+    {"type": ["string", "integer"], "examples": ["orders", "v2.users"]}
+);
 
 #[cfg(test)]
 mod tests {

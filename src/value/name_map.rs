@@ -2,6 +2,8 @@
 //! errors, dumps and metrics then follow; and unlike serde's default it refuses a second entry of
 //! the same name, which would silently win.
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::marker::PhantomData;
@@ -65,6 +67,21 @@ impl<T: fmt::Debug> fmt::Debug for NameMap<T> {
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for NameMap<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(Entries(PhantomData))
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for NameMap<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("Named{}", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let one = generator.subschema_for::<T>();
+        json_schema!({"type": "object", "additionalProperties": one})
     }
 }
 

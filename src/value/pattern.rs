@@ -2,6 +2,7 @@
 //! condition does, and in time that is linear in the text's length: there is nothing that a client
 //! could send to make it slow. What that costs is look-around and back references.
 
+use super::schema::word_schema;
 use std::fmt;
 use std::str::FromStr;
 
@@ -99,6 +100,13 @@ impl<'de> Deserialize<'de> for Pattern {
         deserialize_text(deserializer, "a regular expression")
     }
 }
+
+word_schema!(
+    Pattern,
+    "Regex",
+    "A regular expression that fits the whole text; matching takes linear time.",
+    {"type": "string", "examples": ["[a-z]+-[0-9]+"]}
+);
 
 #[cfg(test)]
 mod tests {

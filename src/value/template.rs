@@ -5,6 +5,7 @@
 //! there; `$$(` is a literal `$(`. In the quoted text `\"` and `\\` are escapes. `env:NAME` and
 //! `file:PATH` are resolved at load and are plain text from then on.
 
+use super::schema::word_schema;
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
@@ -241,6 +242,13 @@ impl<'de> Deserialize<'de> for Template {
         deserializer.deserialize_newtype_struct(Template::TYPED, Typed)
     }
 }
+
+word_schema!(
+    Template,
+    "Template",
+    "Text, which may refer to the request, and take the first that is there: `$(header.x-a ?? query.a ?? \"none\")`.",
+    {"type": ["string", "integer"], "examples": ["$(client.ip)"]}
+);
 
 #[cfg(test)]
 mod tests;

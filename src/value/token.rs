@@ -1,6 +1,7 @@
 //! The two tokens of HTTP (RFC 9110 §5.6.2) that a configuration writes: header names and
 //! methods. The `http` crate refuses a bad one without saying what is bad about it; these do.
 
+use super::schema::word_schema;
 use std::fmt;
 use std::ops::Deref;
 use std::str::FromStr;
@@ -106,11 +107,25 @@ impl<'de> Deserialize<'de> for HeaderName {
     }
 }
 
+word_schema!(
+    HeaderName,
+    "HeaderName",
+    "The name of a header field; its case does not count.",
+    {"type": "string", "examples": ["x-request-id"]}
+);
+
 impl<'de> Deserialize<'de> for Method {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserialize_text(deserializer, "a method such as `GET`")
     }
 }
+
+word_schema!(
+    Method,
+    "Method",
+    "A request method, in capitals as it is sent.",
+    {"type": "string", "examples": ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]}
+);
 
 #[cfg(test)]
 mod tests {

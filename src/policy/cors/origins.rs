@@ -3,6 +3,7 @@
 //! A browser writes an origin one way (the Fetch standard, "serializing a request origin"), so one
 //! that is written otherwise here would match nothing, and is refused with what was meant.
 
+use crate::value::schema::word_schema;
 use crate::value::{Invalid, OneOrMany, deserialize_text};
 use http::HeaderValue;
 use serde::de::{Deserialize, Deserializer};
@@ -145,6 +146,13 @@ impl<'de> Deserialize<'de> for Origin {
         deserialize_text(deserializer, expected)
     }
 }
+
+word_schema!(
+    Origin,
+    "Origin",
+    "An origin as browsers send it, one with `*.` before its host, `null`, or `*`.",
+    {"type": "string", "examples": ["https://app.example.com", "https://*.example.com", "*"]}
+);
 
 #[cfg(test)]
 mod tests {

@@ -3,11 +3,13 @@
 use crate::exchange::{FieldValue, References};
 use crate::value::{Fields, HeaderName, Invalid, Reference};
 use http::HeaderMap;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// What is done to header fields: first `remove`, then `set`, then `add`.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "HeaderEdits")]
 pub struct Config {
     /// Fields that get this value, in place of any that they had.
     pub set: Fields,

@@ -5,11 +5,13 @@ use crate::exchange::References;
 use crate::value::{Invalid, Reference, Template};
 use http::uri::PathAndQuery;
 use http::{Uri, request};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// One way to rewrite a path.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "PathTransform")]
 pub struct Config {
     /// A prefix that is taken off, on whole segments: `/api` makes `/users` of `/api/users`.
     pub strip_prefix: Option<String>,
@@ -22,8 +24,9 @@ pub struct Config {
 }
 
 /// One prefix for another.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "PrefixReplacement")]
 pub struct PrefixConfig {
     /// The prefix that is taken off, on whole segments.
     pub from: String,

@@ -5,11 +5,13 @@
 
 use crate::value::{Invalid, Pattern};
 use regex::bytes::{Captures, Regex, RegexBuilder};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// One path for another, by a regular expression.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "RegexReplacement")]
 pub struct Config {
     /// What the whole path must match; any other path stays as it is.
     pub pattern: Pattern,
