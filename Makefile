@@ -8,7 +8,7 @@ export NEXTEST_PROFILE ?= default
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fmt deny clippy docs tests advisories load bench
+.PHONY: help demo test check fmt deny clippy docs generated tests advisories load bench
 
 help: ## This list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -38,6 +38,10 @@ clippy: ## Is there anything that clippy would write otherwise?
 docs: ## Does the documentation build, and do its examples run?
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --document-private-items
 	cargo test --doc --quiet
+
+generated: ## Writes what is generated: the schema and the reference
+	cargo run --quiet -- schema > docs/schema.json
+	cargo run --quiet -- schema --format markdown > docs/reference.md
 
 # cargo-nextest tells more, but takes minutes to compile; cargo's own runner runs the same tests.
 tests: ## The tests: beside the code, and end to end

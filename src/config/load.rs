@@ -64,8 +64,9 @@ impl Loaded {
         if tree.is_torn_at(&invalid.at) {
             return;
         }
-        let Invalid { at, message } = invalid;
-        let found = Found { place: tree.find(&at), path: at, message };
+        let Invalid { at, message, about } = invalid;
+        let place = about.and_then(|text| tree.find_text(&at, &text));
+        let found = Found { place: place.unwrap_or_else(|| tree.find(&at)), path: at, message };
         match severity {
             Severity::Error => self.wrong.push(found),
             Severity::Remark => self.remarks.push(found),
@@ -76,6 +77,8 @@ impl Loaded {
     pub fn report(self) -> Report {
         let Loaded { sources, wrong, remarks, .. } = self;
         let mistake = |severity, found| sources.mistake(severity, found);
+        // While something is wrong, what may be dangerous about the rest is noise.
+        let remarks = if wrong.is_empty() { remarks } else { Vec::new() };
         let wrong = wrong.into_iter().map(|found| mistake(Severity::Error, found));
         let remarks = remarks.into_iter().map(|found| mistake(Severity::Remark, found));
         let mut mistakes: Vec<Mistake> = wrong.chain(remarks).collect();

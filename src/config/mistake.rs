@@ -134,7 +134,7 @@ impl Mistake {
 /// A path as it is told: `routes[0].match.path`.
 pub fn told(path: &[Step]) -> String {
     // The message of an `Invalid` comes behind its path, which is told the same way.
-    let invalid = Invalid { at: path.to_vec(), message: String::new() };
+    let invalid = Invalid { at: path.to_vec(), ..Invalid::new("") };
     invalid.to_string().trim_end_matches(": ").to_owned()
 }
 

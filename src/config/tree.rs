@@ -161,6 +161,26 @@ impl Node {
         place
     }
 
+    /// The place of the first scalar with a text in it: below a path, or else anywhere.
+    pub fn find_text(&self, path: &[Step], text: &str) -> Option<Place> {
+        let below = path.iter().try_fold(self, |node, step| match (&node.content, step) {
+            (Content::Mapping(_), Step::Key(name)) => node.get(name),
+            (Content::Sequence(items), Step::Index(index)) => items.get(*index),
+            _ => None,
+        });
+        below.and_then(|node| node.first_with(text)).or_else(|| self.first_with(text))
+    }
+
+    fn first_with(&self, wanted: &str) -> Option<Place> {
+        match &self.content {
+            Content::Scalar { text, .. } => text.contains(wanted).then_some(self.place),
+            Content::Sequence(items) => items.iter().find_map(|item| item.first_with(wanted)),
+            Content::Mapping(entries) => {
+                entries.iter().find_map(|entry| entry.value.first_with(wanted))
+            }
+        }
+    }
+
     /// Whether the item that a path leads into is torn: what is missing there may be what was cut.
     /// An item is what stands in a section, such as one route or one service.
     pub fn is_torn_at(&self, path: &[Step]) -> bool {
@@ -172,7 +192,8 @@ impl Node {
                 _ => None,
             };
             let Some(next) = next else { return false };
-            if depth > 0 && next.torn {
+            // A section is torn by any of its items; that counts for what is said of it as a whole.
+            if next.torn && (depth > 0 || path.len() == 1) {
                 return true;
             }
             node = next;

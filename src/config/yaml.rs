@@ -158,7 +158,11 @@ impl Builder<'_> {
             let place = Place { column, ..place };
             return Found::at(place, "YAML is indented by spaces, this line begins with a tab");
         }
-        Found::at(place, format!("this is no YAML: {}", error.info()))
+        let hint = match error.info().contains("flow") {
+            true => "; is a `[` or a `{` before it not closed?",
+            false => "",
+        };
+        Found::at(place, format!("this is no YAML: {}{hint}", error.info()))
     }
 }
 

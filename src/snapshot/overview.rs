@@ -229,9 +229,9 @@ routes:
         let expected = "\
 ROUTE  HOST       PATH                            METHODS  ANSWER       POLICIES
 one    a.example  template /a/{b}, header.x-v = 1  GET      respond      \
-ip_filter (all routes + set office), auth (all routes), request_size=none (route)
+ip_filter (all routes + set office), auth=none (all routes), request_size=none (route)
 rest   *          *                                *        service app  \
-ip_filter (all routes), auth (all routes), timeouts (service app)
+ip_filter (all routes), auth=none (all routes), timeouts (service app)
 ";
         let squeezed = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
         assert_eq!(squeezed(&overview.to_string()), squeezed(expected));

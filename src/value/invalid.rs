@@ -10,6 +10,9 @@ pub struct Invalid {
     pub at: Vec<Step>,
     /// What is wrong and what was probably meant, in lower case and without a full stop.
     pub message: String,
+    /// Text that the mistake is about and that stands somewhere below the path, where the path
+    /// does not lead all the way.
+    pub about: Option<String>,
 }
 
 /// Names one step of a path into the document.
@@ -24,7 +27,14 @@ pub enum Step {
 impl Invalid {
     /// Describes a mistake that has no place yet.
     pub fn new(message: impl Into<String>) -> Self {
-        Invalid { at: Vec::new(), message: message.into() }
+        Invalid { at: Vec::new(), message: message.into(), about: None }
+    }
+
+    /// Says which text the mistake is about.
+    #[must_use]
+    pub fn about(mut self, text: impl Into<String>) -> Self {
+        self.about = Some(text.into());
+        self
     }
 
     /// Puts a step in front of the path: callers add what they know while the error travels up.

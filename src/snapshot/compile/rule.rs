@@ -137,8 +137,9 @@ pub fn check_reference(
         return Ok(());
     };
     let message = format!("route `{route}` has no `{{{wanted}}}` in its path");
-    Err(Invalid::new(match nearest(wanted, names.iter().map(String::as_str)) {
+    let refusal = Invalid::new(match nearest(wanted, names.iter().map(String::as_str)) {
         Some(meant) => format!("{message}: did you mean `$(path.{meant})`?"),
         None => format!("{message}, as `$(path.{wanted})` asks for"),
-    }))
+    });
+    Err(refusal.about(format!("path.{wanted}")))
 }
