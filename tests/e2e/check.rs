@@ -257,3 +257,110 @@ fn run_says_the_same_as_check_and_does_not_start() {
     let said = String::from_utf8(stderr).unwrap();
     assert!(said.contains(checked.trim()), "check: {checked}\nrun: {said}");
 }
+
+/// What `check` says as JSON.
+fn as_json(text: &str) -> serde_json::Value {
+    let Written { folder: _folder, file } = written(text);
+    let mut command = gateway_command();
+    let output = command.args(["check", "--format", "json"]).arg(&file).output().unwrap();
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn independent_mistakes_are_told_at_once_and_what_follows_from_them_is_not() {
+    let text = with_mistake("3s", "3 parsecs")
+        .replace("203.0.113.0/24", "203.0.113.0/33")
+        .replace("url: http", "urll: http")
+        .replace("[GET]", "[get]")
+        .replace("18080", "1808O");
+    let Written { folder: _folder, file } = written(&text);
+    let (passed, said) = check(&file);
+    assert!(!passed);
+    let lines: Vec<&str> = said.lines().filter(|line| line.starts_with("error: ")).collect();
+    assert_eq!(lines.len(), 5, "{said}");
+    for (line, place) in lines.iter().zip([":4:14:", ":6:20:", ":7:22:", ":10:5:", ":17:47:"]) {
+        assert!(line.contains(place), "{place} is not in {line}");
+    }
+    assert!(said.ends_with("5 errors\n"), "{said}");
+}
+
+#[test]
+fn a_mistake_is_shown_with_its_line_and_a_caret() {
+    let Written { folder: _folder, file } = written(&with_mistake("ip_filter", "ipfilter"));
+    let (_, said) = check(&file);
+    let told = "policies: unknown key `ipfilter`, did you mean `ip_filter`?\n  |\n\
+                7 |   ipfilter: {deny: [203.0.113.0/24]}\n  |   ^^^^^^^^\n";
+    assert!(said.ends_with(told), "{said}");
+}
+
+#[test]
+fn a_programs_reader_gets_mistakes_as_json() {
+    let json = as_json(&with_mistake("3s", "3"));
+    assert_eq!(json["ok"], false);
+    let mistake = &json["mistakes"][0];
+    assert_eq!((&mistake["line"], &mistake["column"]), (&6.into(), &20.into()), "{json}");
+    assert_eq!(mistake["severity"], "error");
+    assert_eq!(mistake["path"], "policies.timeouts.read");
+    assert_eq!(as_json(SOUND)["ok"], true);
+}
+
+#[test]
+fn what_is_legal_and_dangerous_is_remarked_and_passes() {
+    let text = with_mistake("  timeouts:", "  auth: none\n  timeouts:");
+    let text = format!("{text}admin: {{address: \"0.0.0.0:0\"}}\n");
+    let json = as_json(&text);
+    assert_eq!(json["ok"], true, "{json}");
+    let paths: Vec<_> = json["mistakes"].as_array().unwrap().iter().collect();
+    let told = |path: &str| paths.iter().any(|told| told["path"] == path);
+    assert!(told("policies.auth") && told("admin.address"), "{json}");
+}
+
+#[test]
+fn included_files_add_services_and_routes_and_are_told_of_in_mistakes() {
+    let text = with_mistake("services:", "include: conf.d/*.yaml\nservices:");
+    let Written { folder, file } = written(&text);
+    let conf = folder.path().join("conf.d");
+    std::fs::create_dir(&conf).unwrap();
+    let more = "services:\n  more: {url: \"http://127.0.0.1:18082\"}\nroutes:\n  - name: more\n    \
+                match: {path: {prefix: /more}}\n    service: more\n    policies: {auth: none}\n";
+    std::fs::write(conf.join("a.yaml"), more).unwrap();
+    let (passed, said) = check(&file);
+    assert!(passed && said.contains("3 routes, 2 services"), "{said}");
+
+    std::fs::write(conf.join("b.yaml"), "services:\n  more: {url: \"http://127.0.0.1:1\"}\n")
+        .unwrap();
+    std::fs::write(conf.join("c.yaml"), "routes:\n  - name: c\n    service: nobody\nadmin: {}\n")
+        .unwrap();
+    let (passed, said) = check(&file);
+    assert!(!passed);
+    for word in [
+        "b.yaml:2:3: `more` is defined in",
+        "a.yaml:2 too",
+        "c.yaml:3:14: routes[3].service: no service is called `nobody`",
+        "c.yaml:4:1: `admin` does not belong into an included file",
+        "gateway.yaml:8:10",
+    ] {
+        assert!(said.contains(word), "{word} is not in {said}");
+    }
+}
+
+#[test]
+fn of_ten_thousand_mistakes_the_first_are_told() {
+    let mut text = SOUND.to_owned();
+    for number in 0..10_000 {
+        text.push_str(&format!("  - {{name: r{number}, match: {{path: {{prefx: /{number}}}}}}}\n"));
+    }
+    let Written { folder: _folder, file } = written(&text);
+    let (passed, said) = check(&file);
+    assert!(!passed && said.ends_with("50 errors\n"), "{said}");
+}
+
+#[test]
+fn values_come_from_the_environment_and_from_files() {
+    let text = with_mistake("3s", "$(env:E2E_NOT_SET ?? 3s)")
+        .replace("http://127.0.0.1:18081", "$(file:users.url)");
+    let Written { folder, file } = written(&text);
+    std::fs::write(folder.path().join("users.url"), "http://127.0.0.1:18081\n").unwrap();
+    let (passed, said) = check(&file);
+    assert!(passed, "{said}");
+}
