@@ -79,13 +79,13 @@ impl Loaded {
         let mistake = |severity, found| sources.mistake(severity, found);
         // While something is wrong, what may be dangerous about the rest is noise.
         let remarks = if wrong.is_empty() { remarks } else { Vec::new() };
-        let wrong = wrong.into_iter().map(|found| mistake(Severity::Error, found));
-        let remarks = remarks.into_iter().map(|found| mistake(Severity::Remark, found));
-        let mut mistakes: Vec<Mistake> = wrong.chain(remarks).collect();
-        mistakes.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
-        mistakes.dedup();
-        mistakes.truncate(MOST);
-        Report(mistakes)
+        let wrong = wrong.into_iter().map(|found| (Severity::Error, found));
+        let remarks = remarks.into_iter().map(|found| (Severity::Remark, found));
+        let mut found: Vec<(Severity, Found)> = wrong.chain(remarks).collect();
+        found.sort_by_key(|(_, Found { place, .. })| (place.file, place.line, place.column));
+        found.dedup();
+        found.truncate(MOST);
+        Report(found.into_iter().map(|(severity, found)| mistake(severity, found)).collect())
     }
 }
 

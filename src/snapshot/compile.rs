@@ -33,6 +33,9 @@ pub struct Outcome {
     pub remarks: Vec<Invalid>,
 }
 
+/// How much is collected: who has more wrong has made one mistake that leads to others.
+const ENOUGH: usize = 50;
+
 /// Collects what is wrong.
 #[derive(Default)]
 pub struct Problems(Vec<Invalid>);
@@ -52,6 +55,11 @@ impl Problems {
     /// Takes what is right, and collects what is wrong.
     fn take<T>(&mut self, result: Result<T, Invalid>) -> Option<T> {
         result.map_err(|invalid| self.push(invalid)).ok()
+    }
+
+    /// Whether so much is wrong that looking for more only costs time.
+    fn is_full(&self) -> bool {
+        self.0.len() >= ENOUGH
     }
 
     fn all(&mut self) -> &mut Vec<Invalid> {
@@ -79,7 +87,7 @@ pub fn compile(document: &Document, generation: u64, folder: &Path) -> Outcome {
         Ok(matcher) => Some(matcher),
         Err(conflicts) => {
             let name = |position: usize| &*routes[position].name;
-            for conflict in &conflicts {
+            for conflict in conflicts.iter().take(ENOUGH) {
                 problems.push(rule::at_odds(conflict, name, &numbers));
             }
             None
@@ -88,7 +96,8 @@ pub fn compile(document: &Document, generation: u64, folder: &Path) -> Outcome {
     let header = document.telemetry.request_id.header.as_ref();
     let request_id_header = header.map_or(REQUEST_ID, |name| (**name).clone());
     let Problems(wrong) = problems;
-    let remarks = remarks::remarks(document);
+    let mut remarks = remarks::remarks(document);
+    remarks.truncate(ENOUGH);
     let snapshot = || {
         let services = services.into_iter().collect::<Option<_>>()?;
         let (matcher, (unmatched, _)) = (matcher?, unmatched?);

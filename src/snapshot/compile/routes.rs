@@ -41,8 +41,14 @@ pub fn routes<'a>(
         names: HashSet::new(),
         problems,
     };
-    let each = document.routes.iter().enumerate();
-    each.filter_map(|(number, config)| routes.compile(number, config)).collect()
+    let mut compiled = Vec::with_capacity(document.routes.len());
+    for (number, config) in document.routes.iter().enumerate() {
+        if routes.problems.is_full() {
+            break;
+        }
+        compiled.extend(routes.compile(number, config));
+    }
+    compiled
 }
 
 struct Routes<'a> {
