@@ -347,3 +347,28 @@ async fn a_client_that_leaves_takes_its_request_with_it() {
     drop(client);
     within("the end of the service's connection", left.notified()).await;
 }
+
+#[tokio::test]
+async fn a_part_of_a_body_of_known_length_does_not_wait_for_the_rest() {
+    let (go_on, gone_on) = tokio::sync::watch::channel(0);
+    let origin = Origin::start(move |mut call: Call| {
+        let mut gone_on = gone_on.clone();
+        async move {
+            call.send("HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n").await;
+            for part in 1..=3 {
+                let _ = gone_on.wait_for(|said| *said >= part).await;
+                call.send("hello").await;
+            }
+            call
+        }
+    })
+    .await;
+    let gateway = Gateway::before(&origin).await;
+    let mut client = gateway.connect().await;
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert_eq!(client.head().await.status, 200);
+    for part in 1..=3 {
+        go_on.send_replace(part);
+        assert_eq!(client.part().await.unwrap().as_deref(), Some(&b"hello"[..]));
+    }
+}
