@@ -9,7 +9,7 @@ use crate::policy::{States, cors};
 use crate::reply::{Rejection, Stop};
 use crate::route::{Asked, Host, Outcome};
 use crate::snapshot::Snapshot;
-use http::header::HOST;
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderValue, Method, Version, request};
 use pingora::http::RequestHeader;
 use pingora::protocols::http::authority::raw_target_authority;
@@ -30,9 +30,7 @@ pub fn begin(gateway: &Gateway, session: &mut Session) -> Result<Exchange> {
     let (started, time) = (Instant::now(), SystemTime::now());
     let view = gateway.current.pin();
     let body = connection.listener.timeouts.body;
-    let is_upgrade = session.is_upgrade_req();
-    // An upgraded connection may be silent for as long as its ends like.
-    session.set_read_timeout((!is_upgrade).then_some(body));
+    session.set_read_timeout(Some(body));
     session.set_write_timeout(Some(body));
     // Without it, what a client sent ahead (RFC 9112 §9.3.2) would be dropped.
     session.set_pipelining_enabled(true);
@@ -40,6 +38,7 @@ pub fn begin(gateway: &Gateway, session: &mut Session) -> Result<Exchange> {
     let formed = target::well_formed(session);
     let head = session.req_header_mut();
     name_host(head)?;
+    let tunnel = asks_for_tunnel(head);
     let normalised = edit_request(head, |head| {
         head.headers.reserve(ADDED_ON_THE_WAY);
         target::normalise(head, connection.listener.paths)
@@ -61,6 +60,7 @@ pub fn begin(gateway: &Gateway, session: &mut Session) -> Result<Exchange> {
         states: States::default(),
         route: None,
         deadline: None,
+        tunnel,
         attempts: Attempts::default(),
         // Its id and its line in the log it has all the same.
         rejection: formed.and(normalised).err(),
@@ -126,6 +126,23 @@ fn asked<'a>(head: &'a request::Parts, host: Host<'a>, preflight: Option<&'a Met
         headers: preflight.is_none().then_some(&head.headers),
         query: head.uri.query(),
     }
+}
+
+/// Whether a request asks for a tunnel (RFC 9110 §7.8). WebSocket is the one protocol that Pingora
+/// passes on (RFC 6455 §4.1); to it, a field `Upgrade` alone would be a request for one.
+fn asks_for_tunnel(head: &request::Parts) -> bool {
+    let Some(protocol) = head.headers.get(UPGRADE) else {
+        return false;
+    };
+    let has_body =
+        head.headers.contains_key(CONTENT_LENGTH) || head.headers.contains_key(TRANSFER_ENCODING);
+    let options = head.headers.get_all(CONNECTION).iter();
+    let mut options = options.flat_map(|line| line.as_bytes().split(|&b| b == b','));
+    head.version == Version::HTTP_11
+        && head.method == Method::GET
+        && !has_body
+        && protocol.as_bytes().eq_ignore_ascii_case(b"websocket")
+        && options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
 }
 
 /// Lets a target in absolute form name the host of a client that predates `Host`; a `Host` that

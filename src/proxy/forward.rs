@@ -7,7 +7,7 @@ use super::respond::in_time;
 use crate::exchange::{Connection, UpstreamRequest, host};
 use crate::reply::Rejection;
 use bytes::{Bytes, BytesMut};
-use http::header::{COOKIE, FORWARDED, HOST, PROXY_AUTHORIZATION, VIA};
+use http::header::{CONNECTION, COOKIE, FORWARDED, HOST, PROXY_AUTHORIZATION, UPGRADE, VIA};
 use http::{HeaderMap, HeaderName, HeaderValue, Version, request};
 use pingora::http::RequestHeader;
 use pingora::{Error, ErrorType, Result};
@@ -26,7 +26,7 @@ pub fn head(
     exchange: &mut Exchange,
 ) -> Result<()> {
     let judged = edit_request(head, |head| {
-        let Exchange { view, facts, states, attempts, route, .. } = &mut *exchange;
+        let Exchange { view, facts, states, attempts, route, tunnel, .. } = &mut *exchange;
         let service = &backend(&view.snapshot.routes, *route).service;
         let route = routed(&view.snapshot.routes, *route);
         let fields = &mut head.headers;
@@ -36,6 +36,10 @@ pub fn head(
         facts.trace.set(fields);
         // Of HTTP/2 requests Pingora drops no field, since most of these cannot be in them.
         fields.remove(PROXY_AUTHORIZATION);
+        // Pingora takes `Upgrade` alone for a wish, of any request of HTTP/1.1.
+        if !*tunnel && fields.remove(UPGRADE).is_some() {
+            fields.remove(CONNECTION);
+        }
         forwarded(client, fields, &facts.connection);
         one_cookie_line(client, fields);
         // RFC 9110 §7.6.3: each intermediary adds itself.

@@ -24,7 +24,17 @@ pub fn upstream_head(
 ) -> Result<()> {
     let upgraded = head.status == StatusCode::SWITCHING_PROTOCOLS;
     if head.status.is_informational() && !upgraded {
+        edit_response(head, |head| drop_hop_by_hop(&mut head.headers));
+        if head.status == StatusCode::CONTINUE {
+            // It is the client's turn, if it waited for this.
+            exchange.facts.connection.set_patience(None);
+        }
         return Ok(());
+    }
+    if upgraded && !exchange.tunnel {
+        // RFC 9110 §15.2.2: nobody asked for it, so what would follow means nothing.
+        let why = "the service switched protocols unasked";
+        return Err(Error::explain(ErrorType::InvalidHTTPHeader, why).into_up());
     }
     if let Some((now, waited)) = exchange.attempts.settle() {
         exchange.attempts.answered = Some(now);
@@ -35,9 +45,10 @@ pub fn upstream_head(
     if upgraded {
         // From here on it is a tunnel, which lasts as long as its ends like.
         exchange.deadline = None;
+        exchange.facts.connection.set_deadline(None);
+        exchange.facts.connection.set_patience(None);
+        session.set_read_timeout(None);
     }
-    // An attempt to upgrade had a deadline of its own.
-    exchange.facts.connection.set_deadline(exchange.deadline);
     last_of_its_connection(session);
     edit_response(head, |head| {
         if !upgraded {
