@@ -3,7 +3,7 @@
 use super::Gateway;
 use super::exchange::{Attempts, Exchange};
 use super::head::edit_request;
-use super::target;
+use super::{framing, target};
 use crate::exchange::{Connection, Facts, References, Request, Trace, host, request_id};
 use crate::policy::{States, cors};
 use crate::reply::{Rejection, Stop};
@@ -35,7 +35,17 @@ pub fn begin(gateway: &Gateway, session: &mut Session) -> Result<Exchange> {
     // Without it, what a client sent ahead (RFC 9112 §9.3.2) would be dropped.
     session.set_pipelining_enabled(true);
 
-    let formed = target::well_formed(session);
+    let framed = framing::framed(session.req_header());
+    if framed.is_err() {
+        // Nobody knows where the next request begins.
+        session.set_keepalive(None);
+    }
+    let formed = framed.and(target::well_formed(session));
+    let head = session.req_header_mut();
+    if head.version == Version::HTTP_10 {
+        // RFC 9110 §15.2: it knows no interim answers.
+        session.as_downstream_mut().set_ignore_info_resp(true);
+    }
     let head = session.req_header_mut();
     name_host(head)?;
     let tunnel = asks_for_tunnel(head);
@@ -149,7 +159,9 @@ fn asks_for_tunnel(head: &request::Parts) -> bool {
 /// says otherwise was refused by Pingora (RFC 9112 §3.2.2).
 fn name_host(head: &mut RequestHeader) -> Result<()> {
     let raw = head.raw_path();
-    if raw.first() == Some(&b'/') || head.headers.contains_key(HOST) {
+    let has_host = head.headers.contains_key(HOST);
+    // Of later versions it is an error to have none (RFC 9112 §3.2).
+    if head.version != Version::HTTP_10 || raw.first() == Some(&b'/') || has_host {
         return Ok(());
     }
     let named = raw_target_authority(raw).authority().map(HeaderValue::from_bytes);

@@ -63,6 +63,10 @@ fn rejection(error: &Error, exchange: &mut Exchange, stalled: bool) -> Option<Re
         (ErrorSource::Downstream, ErrorType::InvalidHTTPHeader) => {
             Some(Rejection::BadRequest("the request's header fields contradict each other"))
         }
+        // What Pingora calls a chunk that is none.
+        (ErrorSource::Downstream, ErrorType::Custom("InvalidChunk")) => {
+            Some(Rejection::BadRequest("the chunks of the body are malformed"))
+        }
         (ErrorSource::Downstream, ErrorType::ReadTimedout) => Some(Rejection::RequestTimeout),
         (ErrorSource::Downstream, _) => None,
         _ => Some(Rejection::Internal),
