@@ -9,6 +9,7 @@
 
 mod arrive;
 mod attempt;
+mod claims;
 mod exchange;
 mod fail;
 mod finish;

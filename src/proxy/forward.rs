@@ -1,6 +1,7 @@
 //! The request on its way to a service.
 
 use super::attempt::{backend, routed};
+use super::claims::drop_claims;
 use super::exchange::Exchange;
 use super::head::edit_request;
 use super::respond::in_time;
@@ -39,6 +40,9 @@ pub fn head(
         // Pingora takes `Upgrade` alone for a wish, of any request of HTTP/1.1.
         if !*tunnel && fields.remove(UPGRADE).is_some() {
             fields.remove(CONNECTION);
+        }
+        if !facts.connection.trusted {
+            drop_claims(fields, &view.snapshot.request_id_header);
         }
         forwarded(client, fields, &facts.connection);
         one_cookie_line(client, fields);
