@@ -9,10 +9,12 @@
 
 mod arrive;
 mod attempt;
+mod claims;
 mod exchange;
 mod fail;
 mod finish;
 mod forward;
+mod framing;
 mod head;
 mod respond;
 mod rest;
@@ -93,10 +95,12 @@ impl ProxyHttp for Gateway {
         &self,
         _: &mut Session,
         body: &mut Option<Bytes>,
-        _end_of_stream: bool,
+        end_of_stream: bool,
         ctx: &mut Self::CTX,
     ) -> Result<()> {
-        forward::body(body, begun(ctx))
+        let exchange = begun(ctx);
+        attempt::uploaded(exchange, end_of_stream);
+        forward::body(body, exchange)
     }
 
     /// Makes the answer's head fit for the client.
@@ -124,12 +128,12 @@ impl ProxyHttp for Gateway {
     /// An endpoint could not be connected to.
     fn fail_to_connect(
         &self,
-        _: &mut Session,
+        session: &mut Session,
         _: &HttpPeer,
         ctx: &mut Self::CTX,
         mut error: Box<Error>,
     ) -> Box<Error> {
-        attempt::not_connected(begun(ctx), &mut error);
+        attempt::not_connected(session, begun(ctx), &mut error);
         error
     }
 
@@ -144,7 +148,7 @@ impl ProxyHttp for Gateway {
         ctx: &mut Self::CTX,
         reused: bool,
     ) -> Box<Error> {
-        attempt::failed(begun(ctx), &error);
+        attempt::failed(session, begun(ctx), &error);
         let repeatable = session.req_header().method.is_idempotent()
             && !session.as_ref().retry_buffer_truncated()
             && session.response_written().is_none();

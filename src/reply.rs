@@ -65,6 +65,8 @@ pub enum Rejection {
     RequestTimeout,
     /// 500: the gateway is at fault.
     Internal,
+    /// 501: the request needs something of HTTP that the gateway does not do.
+    NotImplemented(&'static str),
     /// 502: the service cannot be reached, or its answer means nothing.
     BadGateway {
         /// The service's name.
@@ -125,6 +127,7 @@ impl Rejection {
             Rejection::HeadersTooLarge { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Rejection::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Rejection::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Rejection::NotImplemented(_) => StatusCode::NOT_IMPLEMENTED,
             Rejection::BadGateway { .. } => StatusCode::BAD_GATEWAY,
             Rejection::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Rejection::GatewayTimeout { .. } => StatusCode::GATEWAY_TIMEOUT,
@@ -133,7 +136,7 @@ impl Rejection {
 
     fn detail(&self, about: &About<'_>) -> String {
         match self {
-            Rejection::BadRequest(why) => (*why).to_owned(),
+            Rejection::BadRequest(why) | Rejection::NotImplemented(why) => (*why).to_owned(),
             Rejection::Forbidden => "this request is not permitted".to_owned(),
             Rejection::NotFound => format!("no route matches {} {}", about.method, about.path),
             Rejection::MethodNotAllowed { .. } => {

@@ -81,6 +81,10 @@ pub struct Connection {
     since: AtomicU64,
     /// Microseconds since `accepted` at which the request must be answered.
     deadline: AtomicU64,
+    /// Microseconds since `accepted` at which the gateway last wrote, or began to wait.
+    waiting_since: AtomicU64,
+    /// For how many microseconds the service may say nothing, where the connection keeps that.
+    patience: AtomicU64,
     reading_head: AtomicBool,
     multiplexed: AtomicBool,
     in_flight: AtomicU32,
@@ -102,6 +106,8 @@ impl Connection {
             accepted: now,
             since: AtomicU64::new(0),
             deadline: AtomicU64::new(NEVER),
+            waiting_since: AtomicU64::new(0),
+            patience: AtomicU64::new(NEVER),
             reading_head: AtomicBool::new(true),
             multiplexed: AtomicBool::new(false),
             in_flight: AtomicU32::new(0),
@@ -156,6 +162,11 @@ impl Connection {
         if self.phase() == Phase::Head && !self.multiplexed.load(Relaxed) {
             self.refused.store(true, Relaxed);
         }
+        // What goes to the client came from the service, and a client that is slow to take it
+        // does not make the service slow.
+        if self.patience.load(Relaxed) != NEVER {
+            self.waiting_since.store(self.at(Instant::now()), Relaxed);
+        }
     }
 
     /// Says that bytes came: between requests, the first of a head.
@@ -186,6 +197,17 @@ impl Connection {
         }
     }
 
+    /// Sets, or with `None` lifts, how long the service may leave the request in flight without a
+    /// word: Pingora's own read time cannot be changed while an attempt lasts, and also runs while
+    /// it is the client who is silent. A multiplexed connection keeps none.
+    pub fn set_patience(&self, patience: Option<Duration>) {
+        if !self.multiplexed.load(Relaxed) {
+            self.waiting_since.store(self.at(Instant::now()), Relaxed);
+            let micros = patience.map_or(NEVER, |patience| patience.as_micros() as u64);
+            self.patience.store(micros, Relaxed);
+        }
+    }
+
     /// What it is waiting for.
     pub fn phase(&self) -> Phase {
         if self.in_flight.load(Relaxed) > 0 {
@@ -201,10 +223,14 @@ impl Connection {
     pub fn limit(&self) -> Option<Instant> {
         let timeouts = &self.listener.timeouts;
         let micros = match self.phase() {
-            Phase::Busy => match self.deadline.load(Relaxed) {
-                NEVER => return None,
-                deadline => return self.accepted.checked_add(Duration::from_micros(deadline)),
-            },
+            Phase::Busy => {
+                let waiting_since = self.waiting_since.load(Relaxed);
+                let silent = waiting_since.saturating_add(self.patience.load(Relaxed));
+                return match self.deadline.load(Relaxed).min(silent) {
+                    NEVER => None,
+                    limit => self.accepted.checked_add(Duration::from_micros(limit)),
+                };
+            }
             Phase::Head => timeouts.head,
             Phase::Idle => timeouts.keep_alive,
         };
@@ -228,6 +254,7 @@ impl Drop for InFlight {
         connection.in_flight.store(left, Relaxed);
         if left == 0 {
             connection.deadline.store(NEVER, Relaxed);
+            connection.patience.store(NEVER, Relaxed);
             connection.since.store(connection.at(Instant::now()), Relaxed);
         }
     }

@@ -3,13 +3,13 @@
 use super::Gateway;
 use super::exchange::{Attempts, Exchange};
 use super::head::edit_request;
-use super::target;
+use super::{framing, target};
 use crate::exchange::{Connection, Facts, References, Request, Trace, host, request_id};
 use crate::policy::{States, cors};
 use crate::reply::{Rejection, Stop};
 use crate::route::{Asked, Host, Outcome};
 use crate::snapshot::Snapshot;
-use http::header::HOST;
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderValue, Method, Version, request};
 use pingora::http::RequestHeader;
 use pingora::protocols::http::authority::raw_target_authority;
@@ -30,16 +30,25 @@ pub fn begin(gateway: &Gateway, session: &mut Session) -> Result<Exchange> {
     let (started, time) = (Instant::now(), SystemTime::now());
     let view = gateway.current.pin();
     let body = connection.listener.timeouts.body;
-    let is_upgrade = session.is_upgrade_req();
-    // An upgraded connection may be silent for as long as its ends like.
-    session.set_read_timeout((!is_upgrade).then_some(body));
+    session.set_read_timeout(Some(body));
     session.set_write_timeout(Some(body));
     // Without it, what a client sent ahead (RFC 9112 §9.3.2) would be dropped.
     session.set_pipelining_enabled(true);
 
-    let formed = target::well_formed(session);
+    let framed = framing::framed(session.req_header());
+    if framed.is_err() {
+        // Nobody knows where the next request begins.
+        session.set_keepalive(None);
+    }
+    let formed = framed.and(target::well_formed(session));
+    let head = session.req_header_mut();
+    if head.version == Version::HTTP_10 {
+        // RFC 9110 §15.2: it knows no interim answers.
+        session.as_downstream_mut().set_ignore_info_resp(true);
+    }
     let head = session.req_header_mut();
     name_host(head)?;
+    let tunnel = asks_for_tunnel(head);
     let normalised = edit_request(head, |head| {
         head.headers.reserve(ADDED_ON_THE_WAY);
         target::normalise(head, connection.listener.paths)
@@ -61,6 +70,7 @@ pub fn begin(gateway: &Gateway, session: &mut Session) -> Result<Exchange> {
         states: States::default(),
         route: None,
         deadline: None,
+        tunnel,
         attempts: Attempts::default(),
         // Its id and its line in the log it has all the same.
         rejection: formed.and(normalised).err(),
@@ -128,11 +138,30 @@ fn asked<'a>(head: &'a request::Parts, host: Host<'a>, preflight: Option<&'a Met
     }
 }
 
+/// Whether a request asks for a tunnel (RFC 9110 §7.8). WebSocket is the one protocol that Pingora
+/// passes on (RFC 6455 §4.1); to it, a field `Upgrade` alone would be a request for one.
+fn asks_for_tunnel(head: &request::Parts) -> bool {
+    let Some(protocol) = head.headers.get(UPGRADE) else {
+        return false;
+    };
+    let has_body =
+        head.headers.contains_key(CONTENT_LENGTH) || head.headers.contains_key(TRANSFER_ENCODING);
+    let options = head.headers.get_all(CONNECTION).iter();
+    let mut options = options.flat_map(|line| line.as_bytes().split(|&b| b == b','));
+    head.version == Version::HTTP_11
+        && head.method == Method::GET
+        && !has_body
+        && protocol.as_bytes().eq_ignore_ascii_case(b"websocket")
+        && options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
+}
+
 /// Lets a target in absolute form name the host of a client that predates `Host`; a `Host` that
 /// says otherwise was refused by Pingora (RFC 9112 §3.2.2).
 fn name_host(head: &mut RequestHeader) -> Result<()> {
     let raw = head.raw_path();
-    if raw.first() == Some(&b'/') || head.headers.contains_key(HOST) {
+    let has_host = head.headers.contains_key(HOST);
+    // Of later versions it is an error to have none (RFC 9112 §3.2).
+    if head.version != Version::HTTP_10 || raw.first() == Some(&b'/') || has_host {
         return Ok(());
     }
     let named = raw_target_authority(raw).authority().map(HeaderValue::from_bytes);

@@ -6,6 +6,7 @@ use crate::reply::Rejection;
 use crate::snapshot::Route;
 use crate::telemetry::metrics::UpstreamError;
 use crate::upstream::{Budget, classify};
+use http::header::EXPECT;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result};
 use pingora_proxy::Session;
@@ -41,40 +42,65 @@ pub fn peer(session: &mut Session, exchange: &mut Exchange) -> Result<Box<HttpPe
     let mut peer = endpoint.peer(address, &backend.timeouts, budget);
     let options = &mut peer.options;
     let connection = &exchange.facts.connection;
-    if session.is_upgrade_req() {
+    let body = connection.listener.timeouts.body;
+    if exchange.tunnel {
         // A tunnel may be silent, but the answer that opens it must come in time.
-        let read = options.read_timeout.take();
-        let opened = read.and_then(|read| now.checked_add(read));
-        connection.set_deadline(opened.into_iter().chain(exchange.deadline).min());
-    } else if session.is_http2() && !session.is_body_done() {
+        connection.set_patience(options.read_timeout.take());
+    } else if session.is_body_done() {
+        connection.set_patience(None);
+    } else if session.is_http2() {
         // Pingora waits for a part of a body on HTTP/2 without a limit, but for the service at the
-        // same time: the shorter patience of the two ends both.
-        let body = connection.listener.timeouts.body;
+        // same time, and nothing else wakes up there: the shorter patience of the two ends both,
+        // for the longer one would leave a client that stopped sending its stream for `read`.
         options.read_timeout = options.read_timeout.map(|read| read.min(body));
+    } else {
+        // Pingora's read time runs while the client is silent, for which `body` is the time, so
+        // here it is for a service that takes nothing any more. The connection keeps `read` from
+        // the moment that it is the service's turn: now, if the client waits for its word.
+        let waits = session.req_header().headers.contains_key(EXPECT);
+        connection.set_patience(options.read_timeout.filter(|_| waits));
+        options.read_timeout = options.read_timeout.map(|read| read.max(body));
     }
     Ok(Box::new(peer))
 }
 
 /// An endpoint could not be connected to: nothing was sent, so the next address may be tried, until
 /// each has been.
-pub fn not_connected(exchange: &mut Exchange, error: &mut Error) {
-    failed(exchange, error);
+pub fn not_connected(session: &mut Session, exchange: &mut Exchange, error: &mut Error) {
+    failed(session, exchange, error);
     let backend = backend(&exchange.view.snapshot.routes, exchange.route);
     let untried = (exchange.attempts.count as usize) < backend.service.turns();
     error.set_retry(untried && !exchange.is_late());
 }
 
-/// Notes that an attempt failed, unless it was the client who left.
-pub fn failed(exchange: &mut Exchange, error: &Error) {
+/// A part of the request's body passes: after the last one it is the service's turn, before that
+/// the client's.
+pub fn uploaded(exchange: &Exchange, is_last: bool) {
+    if !exchange.tunnel {
+        let backend = backend(&exchange.view.snapshot.routes, exchange.route);
+        let patience = is_last.then_some(backend.timeouts.read);
+        exchange.facts.connection.set_patience(patience);
+    }
+}
+
+/// Notes that an attempt failed, unless it was the client who left, or owes a part of its body.
+pub fn failed(session: &mut Session, exchange: &mut Exchange, error: &Error) {
     exchange.attempts.settle();
     let cause = match error.esource() {
         _ if exchange.rejection.is_some() => return,
-        _ if exchange.is_late() => UpstreamError::Deadline,
+        _ if exchange.is_overdue() => UpstreamError::Deadline,
+        _ if exchange.facts.connection.timed_out() => UpstreamError::ReadTimeout,
         ErrorSource::Downstream => return,
+        _ if is_stalled(session, error) => return,
         _ => classify(error).0,
     };
     let backend = backend(&exchange.view.snapshot.routes, exchange.route);
     exchange.view.service(backend.index).metrics.failed(cause);
+}
+
+/// Whether the service only said nothing because the client owes it a part of the body.
+pub fn is_stalled(session: &mut Session, error: &Error) -> bool {
+    *error.etype() == ErrorType::ReadTimedout && !session.is_body_done()
 }
 
 /// The route of a proxied exchange.

@@ -21,6 +21,8 @@ pub struct Exchange {
     pub route: Option<usize>,
     /// When it must be over.
     pub deadline: Option<Instant>,
+    /// Whether it asks for a tunnel, which a service may open with 101.
+    pub tunnel: bool,
     /// Its attempts at a service.
     pub attempts: Attempts,
     /// What there was to say when an answer could not be given there and then.
@@ -59,10 +61,14 @@ impl Exchange {
         self.route()?.answer.backend()
     }
 
+    /// Whether its whole time is over.
+    pub fn is_overdue(&self) -> bool {
+        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    }
+
     /// Whether its time is over: by the clock, or because its connection was cut for it.
     pub fn is_late(&self) -> bool {
-        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
-            || self.facts.connection.timed_out()
+        self.is_overdue() || self.facts.connection.timed_out()
     }
 }
 

@@ -1,9 +1,11 @@
 //! An exchange fails: what the client may know of it.
 
+use super::attempt::is_stalled;
 use super::exchange::Exchange;
 use super::respond;
 use crate::reply::Rejection;
 use crate::upstream::classify;
+use http::StatusCode;
 use pingora::{Error, ErrorSource, ErrorType};
 use pingora_proxy::{FailToProxy, Session};
 use std::sync::Arc;
@@ -21,10 +23,14 @@ pub async fn tell(
         return NOT_TOLD;
     };
     let begun = session.response_written();
-    if begun.is_some_and(|head| !head.status.is_informational()) {
+    // After 101 the connection speaks another protocol, to which a document would be noise.
+    let is_final = |status: StatusCode| {
+        !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS
+    };
+    if begun.is_some_and(|head| is_final(head.status)) {
         return NOT_TOLD;
     }
-    let stalled = session.is_http2() && !session.is_body_done();
+    let stalled = is_stalled(session, error);
     let Some(rejection) = rejection(error, exchange, stalled) else {
         return NOT_TOLD;
     };
@@ -40,7 +46,7 @@ pub async fn tell(
 }
 
 /// What an error means to the client; nothing when it was the client who left. Where it owes a
-/// part of its body on HTTP/2 (`stalled`), the service's silence is the client's.
+/// part of its body (`stalled`), the service's silence is the client's.
 fn rejection(error: &Error, exchange: &mut Exchange, stalled: bool) -> Option<Rejection> {
     if let Some(rejection) = exchange.rejection.take() {
         return Some(rejection);
@@ -50,14 +56,16 @@ fn rejection(error: &Error, exchange: &mut Exchange, stalled: bool) -> Option<Re
         return Some(Rejection::GatewayTimeout { service });
     }
     match (error.esource(), error.etype()) {
-        (ErrorSource::Upstream, ErrorType::ReadTimedout) if stalled => {
-            Some(Rejection::RequestTimeout)
-        }
+        (ErrorSource::Upstream, _) if stalled => Some(Rejection::RequestTimeout),
         (ErrorSource::Upstream, _) => {
             Some(service.map_or(Rejection::Internal, |name| classify(error).rejection(name)))
         }
         (ErrorSource::Downstream, ErrorType::InvalidHTTPHeader) => {
             Some(Rejection::BadRequest("the request's header fields contradict each other"))
+        }
+        // What Pingora calls a chunk that is none.
+        (ErrorSource::Downstream, ErrorType::Custom("InvalidChunk")) => {
+            Some(Rejection::BadRequest("the chunks of the body are malformed"))
         }
         (ErrorSource::Downstream, ErrorType::ReadTimedout) => Some(Rejection::RequestTimeout),
         (ErrorSource::Downstream, _) => None,

@@ -1,13 +1,14 @@
 //! The request on its way to a service.
 
 use super::attempt::{backend, routed};
+use super::claims::drop_claims;
 use super::exchange::Exchange;
 use super::head::edit_request;
 use super::respond::in_time;
 use crate::exchange::{Connection, UpstreamRequest, host};
 use crate::reply::Rejection;
 use bytes::{Bytes, BytesMut};
-use http::header::{COOKIE, FORWARDED, HOST, PROXY_AUTHORIZATION, VIA};
+use http::header::{CONNECTION, COOKIE, FORWARDED, HOST, PROXY_AUTHORIZATION, UPGRADE, VIA};
 use http::{HeaderMap, HeaderName, HeaderValue, Version, request};
 use pingora::http::RequestHeader;
 use pingora::{Error, ErrorType, Result};
@@ -26,7 +27,7 @@ pub fn head(
     exchange: &mut Exchange,
 ) -> Result<()> {
     let judged = edit_request(head, |head| {
-        let Exchange { view, facts, states, attempts, route, .. } = &mut *exchange;
+        let Exchange { view, facts, states, attempts, route, tunnel, .. } = &mut *exchange;
         let service = &backend(&view.snapshot.routes, *route).service;
         let route = routed(&view.snapshot.routes, *route);
         let fields = &mut head.headers;
@@ -36,6 +37,13 @@ pub fn head(
         facts.trace.set(fields);
         // Of HTTP/2 requests Pingora drops no field, since most of these cannot be in them.
         fields.remove(PROXY_AUTHORIZATION);
+        // Pingora takes `Upgrade` alone for a wish, of any request of HTTP/1.1.
+        if !*tunnel && fields.remove(UPGRADE).is_some() {
+            fields.remove(CONNECTION);
+        }
+        if !facts.connection.trusted {
+            drop_claims(fields, &view.snapshot.request_id_header);
+        }
         forwarded(client, fields, &facts.connection);
         one_cookie_line(client, fields);
         // RFC 9110 §7.6.3: each intermediary adds itself.

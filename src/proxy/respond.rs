@@ -7,8 +7,9 @@ use super::head::edit_response;
 use super::rest;
 use crate::exchange::Response;
 use crate::reply::{About, Rejection, Reply, Stop};
-use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, TRANSFER_ENCODING, UPGRADE, VIA};
-use http::{HeaderMap, Method, StatusCode, request, response};
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, PROXY_AUTHENTICATE, TE};
+use http::header::{TRANSFER_ENCODING, UPGRADE, VIA};
+use http::{HeaderMap, Method, StatusCode, Version, request, response};
 use pingora::http::ResponseHeader;
 use pingora::{Error, ErrorType, Result};
 use pingora_proxy::Session;
@@ -24,7 +25,17 @@ pub fn upstream_head(
 ) -> Result<()> {
     let upgraded = head.status == StatusCode::SWITCHING_PROTOCOLS;
     if head.status.is_informational() && !upgraded {
+        edit_response(head, |head| drop_hop_by_hop(&mut head.headers));
+        if head.status == StatusCode::CONTINUE {
+            // It is the client's turn, if it waited for this.
+            exchange.facts.connection.set_patience(None);
+        }
         return Ok(());
+    }
+    if upgraded && !exchange.tunnel {
+        // RFC 9110 §15.2.2: nobody asked for it, so what would follow means nothing.
+        let why = "the service switched protocols unasked";
+        return Err(Error::explain(ErrorType::InvalidHTTPHeader, why).into_up());
     }
     if let Some((now, waited)) = exchange.attempts.settle() {
         exchange.attempts.answered = Some(now);
@@ -35,15 +46,29 @@ pub fn upstream_head(
     if upgraded {
         // From here on it is a tunnel, which lasts as long as its ends like.
         exchange.deadline = None;
+        exchange.facts.connection.set_deadline(None);
+        exchange.facts.connection.set_patience(None);
+        session.set_read_timeout(None);
     }
-    // An attempt to upgrade had a deadline of its own.
-    exchange.facts.connection.set_deadline(exchange.deadline);
     last_of_its_connection(session);
+    let is_chunked = head.headers.contains_key(TRANSFER_ENCODING);
+    let unchunk = is_chunked && session.req_header().version == Version::HTTP_10;
+    if unchunk {
+        // RFC 9112 §6.1: it knows no chunks, so the end of the connection ends the body.
+        session.set_keepalive(None);
+    }
     edit_response(head, |head| {
         if !upgraded {
             drop_hop_by_hop(&mut head.headers);
         }
+        if unchunk {
+            head.headers.remove(TRANSFER_ENCODING);
+        }
         head.headers.append(VIA, via(head.version));
+        if head.version == Version::HTTP_10 {
+            // The version is the sender's own (RFC 9110 §2.5).
+            head.version = Version::HTTP_11;
+        }
         dress(session.req_header(), head, exchange);
     });
     Ok(())
@@ -130,8 +155,8 @@ fn dress(client: &request::Parts, head: &mut response::Parts, exchange: &mut Exc
     head.headers.insert(header, facts.request_id.clone());
 }
 
-/// Drops what belongs to the connection to the service (RFC 9110 §7.6.1). What frames the message
-/// stays: Pingora reads it.
+/// Drops what belongs to the connection to the service (RFC 9110 §7.6.1), and what a proxy says to
+/// the next one alone (§11.7.1): a service is none. What frames the message stays: Pingora reads it.
 fn drop_hop_by_hop(fields: &mut HeaderMap) {
     if let Some(named) = named_by_connection(fields) {
         for name in named {
@@ -142,6 +167,8 @@ fn drop_hop_by_hop(fields: &mut HeaderMap) {
     fields.remove(KEEP_ALIVE);
     fields.remove(PROXY_CONNECTION);
     fields.remove(UPGRADE);
+    fields.remove(TE);
+    fields.remove(PROXY_AUTHENTICATE);
 }
 
 fn named_by_connection(fields: &HeaderMap) -> Option<Vec<HeaderName>> {

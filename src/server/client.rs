@@ -2,8 +2,8 @@
 //!
 //! It adds what Pingora's own streams lack: it keeps the limits of the connection's phase (a
 //! total time for a head, for idleness, for a request), tells HTTP/2's preface from an HTTP/1
-//! request without waiting for bytes that may never come, and gathers the head and the first part
-//! of an answer into one packet.
+//! request without waiting for bytes that may never come, and sends the head and the first part
+//! of an answer in one packet.
 
 use super::preface::{PREFACE, Spoken, Told, tell};
 use crate::exchange::Connection;
@@ -22,15 +22,28 @@ use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, RawFd};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 use tokio_rustls::server::TlsStream;
 
-/// How much of an answer is gathered before it is written: a head and a small body.
+/// How much is gathered before it is written where a flush is sure to follow: a small chunk with
+/// what frames it, or some frames of HTTP/2.
 const GATHERED: usize = 8 * 1024;
+
+/// What becomes of the next write. Pingora flushes after each chunk, but a body of known length
+/// only at its end, so there a part must not wait for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// It is gathered: its flush follows.
+    Gathered,
+    /// It takes the head that was gathered with it.
+    WithHead,
+    /// It goes at once, being a part of a body of known length.
+    Through,
+}
 
 /// What is below: TCP, or TLS over it.
 pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send + Sync + Debug + 'static {
@@ -75,7 +88,7 @@ impl Transport for TlsStream<TcpStream> {
 
 /// The stream of one client connection.
 #[derive(Debug)]
-pub struct Client<S> {
+pub struct Client<S: Transport> {
     transport: S,
     connection: Arc<Connection>,
     spoken: Spoken,
@@ -89,6 +102,7 @@ pub struct Client<S> {
     replay: Vec<u8>,
     /// What is to be written; gives its memory back when it has been.
     gathered: Vec<u8>,
+    next: Next,
     /// Fires at a limit, or before one that has moved since: then it is set anew.
     alarm: Pin<Box<Sleep>>,
     is_set: bool,
@@ -116,6 +130,7 @@ impl<S: Transport> Client<S> {
             hooks: Arc::new(ProxyDigest::new(Box::new(head), Some(user_data))),
             replay: Vec::new(),
             gathered: Vec::new(),
+            next: Next::Gathered,
             alarm: Box::pin(tokio::time::sleep(Duration::ZERO)),
             is_set: false,
         }
@@ -140,7 +155,14 @@ impl<S: Transport> Client<S> {
                 }
                 Poll::Ready(Ok(()))
             }
-            Poll::Pending => self.poll_limit(cx).map(Err),
+            Poll::Pending => {
+                // Pingora listens to the client while it waits for the service: what there is of
+                // the answer must not wait with it. A failure is for the next write to tell.
+                if !self.gathered.is_empty() {
+                    drop(self.poll_gathered(cx, &[]));
+                }
+                self.poll_limit(cx).map(Err)
+            }
             failed => failed,
         }
     }
@@ -234,12 +256,18 @@ impl<S: Transport> AsyncWrite for Client<S> {
     ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
         this.connection.bytes_go();
-        if this.gathered.len() + buf.len() <= GATHERED {
-            if this.gathered.capacity() == 0 {
+        if this.next == Next::Gathered && this.gathered.len() + buf.len() <= GATHERED {
+            if this.gathered.is_empty() {
                 this.gathered.reserve(GATHERED);
+                if buf.starts_with(b"HTTP/1.") {
+                    this.next = Next::WithHead;
+                }
             }
             this.gathered.extend_from_slice(buf);
             return Poll::Ready(Ok(buf.len()));
+        }
+        if this.next == Next::WithHead {
+            this.next = Next::Through;
         }
         match ready!(this.poll_gathered(cx, buf))? {
             0 => Pin::new(&mut this.transport).poll_write(cx, buf),
@@ -249,12 +277,23 @@ impl<S: Transport> AsyncWrite for Client<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_gathered(cx, &[]))?;
+        self.next = Next::Gathered;
         Pin::new(&mut self.transport).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_gathered(cx, &[]))?;
         Pin::new(&mut self.transport).poll_shutdown(cx)
+    }
+}
+
+/// Pingora drops the stream of an answer that breaks off; what was gathered of it goes before the
+/// end, as far as the socket takes it at once.
+impl<S: Transport> Drop for Client<S> {
+    fn drop(&mut self) {
+        if !self.gathered.is_empty() {
+            drop(self.poll_gathered(&mut Context::from_waker(Waker::noop()), &[]));
+        }
     }
 }
 

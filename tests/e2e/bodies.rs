@@ -347,3 +347,105 @@ async fn a_client_that_leaves_takes_its_request_with_it() {
     drop(client);
     within("the end of the service's connection", left.notified()).await;
 }
+
+#[tokio::test]
+async fn a_part_of_a_body_of_known_length_does_not_wait_for_the_rest() {
+    let (go_on, gone_on) = tokio::sync::watch::channel(0);
+    let origin = Origin::start(move |mut call: Call| {
+        let mut gone_on = gone_on.clone();
+        async move {
+            call.send("HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n").await;
+            for part in 1..=3 {
+                let _ = gone_on.wait_for(|said| *said >= part).await;
+                call.send("hello").await;
+            }
+            call
+        }
+    })
+    .await;
+    let gateway = Gateway::before(&origin).await;
+    let mut client = gateway.connect().await;
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert_eq!(client.head().await.status, 200);
+    for part in 1..=3 {
+        go_on.send_replace(part);
+        assert_eq!(client.part().await.unwrap().as_deref(), Some(&b"hello"[..]));
+    }
+}
+
+#[tokio::test]
+async fn a_body_whose_end_could_be_read_in_two_ways_is_refused() {
+    let origin = Origin::saying("hello").await;
+    let gateway = Gateway::before(&origin).await;
+    for (framing, status) in [
+        ("Content-Length: 2\r\nContent-Length: 2", 400),
+        ("Content-Length: 2, 2", 400),
+        ("Transfer-Encoding: gzip, chunked", 501),
+    ] {
+        let request = format!("POST / HTTP/1.1\r\nHost: a\r\n{framing}\r\n\r\nok");
+        let response = gateway.request(&request).await;
+        response.problem(status);
+        assert!(response.head.lists("connection", "close"), "{:?}", response.head);
+    }
+    assert!(origin.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_chunk_that_is_none_is_a_400() {
+    let origin = Origin::saying("hello").await;
+    let gateway = Gateway::before(&origin).await;
+    let head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    gateway.request(&format!("{head}nonsense\r\n")).await.problem(400);
+}
+
+#[tokio::test]
+async fn an_http_1_0_client_gets_neither_chunks_nor_interim_answers() {
+    let origin = Origin::start(|mut call: Call| async move {
+        call.send("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n").await;
+        call.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").await;
+        call.send("5\r\nhello\r\n0\r\n\r\n").await;
+        call
+    })
+    .await;
+    let gateway = Gateway::before(&origin).await;
+    let mut client = gateway.connect().await;
+    client.send("GET / HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n").await;
+    let head = client.head().await;
+    assert_eq!((head.status, head.get("transfer-encoding")), (200, None));
+    assert!(head.head.lists("connection", "close"), "{:?}", head.head);
+    let mut body = Vec::new();
+    while let Some(part) = client.part().await.unwrap() {
+        body.extend_from_slice(&part);
+    }
+    assert_eq!(body, b"hello");
+}
+
+#[tokio::test]
+async fn an_answer_of_http_1_0_goes_on_as_http_1_1() {
+    let origin = Origin::start(|mut call: Call| async move {
+        call.send("HTTP/1.0 200 OK\r\nContent-Length: 5\r\nTE: gzip\r\n\r\nhello").await;
+        call.close()
+    })
+    .await;
+    let response = Gateway::before(&origin).await.get("/").await;
+    assert!(response.head.start.starts_with("HTTP/1.1 "), "{:?}", response.head);
+    assert_eq!((response.get("via"), response.get("te")), (Some("1.0 sluicegate"), None));
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_after_100_has_left_before_its_answer() {
+    let origin = Origin::start(|mut call: Call| async move {
+        call.send("HTTP/1.1 100 Continue\r\n\r\n").await;
+        call.body().await;
+        call
+    })
+    .await;
+    let gateway = Gateway::before(&origin).await;
+    let mut client = gateway.connect().await;
+    client
+        .send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
+        .await;
+    assert_eq!(client.head().await.status, 100);
+    drop(client);
+    gateway.metric("gateway_requests_total", &[("status_code", "499")], 1.0).await;
+}

@@ -334,3 +334,14 @@ async fn a_malformed_traceparent_is_replaced_and_its_tracestate_goes() {
         assert_eq!(seen.get("tracestate"), None, "{wrong}");
     }
 }
+
+#[tokio::test]
+async fn what_a_stranger_claims_of_itself_does_not_reach_the_service() {
+    let claims = "X-Forwarded-Port: 1\r\nX_Forwarded_For: 1.1.1.1\r\nX-Real-Ip: 1.1.1.1\r\n\
+                  X_Request_Id: 1\r\n";
+    let (seen, ..) = carried(None, &format!("Host: a\r\n{claims}")).await;
+    for name in ["x-forwarded-port", "x_forwarded_for", "x-real-ip", "x_request_id"] {
+        assert_eq!(seen.get(name), None, "{name}");
+    }
+    assert_eq!(seen.get("x-forwarded-for"), Some("127.0.0.1"));
+}

@@ -111,7 +111,9 @@ async fn a_service_that_takes_nothing_of_an_upload_in_time_is_a_504() {
     // A service that stops reading may have answered, so its answer is waited for as well.
     let times = "{write: 300ms, read: 1s}";
     let setup = service(&format!("{{url: \"http://<app>\", policies: {{timeouts: {times}}}}}"));
-    let gateway = setup.with("app", &origin).start().await;
+    // While a body is coming, the longer of the times of both sides is waited.
+    let listener = "timeouts: {body: 1s}";
+    let gateway = setup.with("app", &origin).listener(listener).start().await;
     let mut client = gateway.connect().await;
     let length = 100 * 1024 * 1024;
     client.send(format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n")).await;
@@ -445,3 +447,44 @@ async fn an_unused_connection_to_a_service_is_closed_after_its_idle_time() {
 /// After which time the gateway closed the connection of the test above.
 static CLOSED: std::sync::LazyLock<tokio::sync::watch::Sender<Option<Duration>>> =
     std::sync::LazyLock::new(|| tokio::sync::watch::Sender::new(None));
+
+// Uploads
+
+#[tokio::test]
+async fn a_client_that_pauses_its_upload_is_not_cut_at_the_read_time() {
+    let origin = Origin::saying("done").await;
+    let setup = service("{url: \"http://<app>\", policies: {timeouts: {read: 200ms}}}");
+    let gateway = setup.with("app", &origin).start().await;
+    let mut client = gateway.connect().await;
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhe").await;
+    // The claim is about time: the pause is longer than the limit.
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    client.send("llo").await;
+    assert_eq!(client.response().await.text(), "done");
+}
+
+#[tokio::test]
+async fn a_client_that_stops_its_upload_is_a_408_that_the_service_is_not_charged_with() {
+    let origin = Origin::saying("done").await;
+    let setup = service("{url: \"http://<app>\", policies: {timeouts: {read: 200ms}}}");
+    let gateway = setup.with("app", &origin).listener("timeouts: {body: 500ms}").start().await;
+    let mut client = gateway.connect().await;
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhe").await;
+    client.response().await.problem(408);
+    gateway.metric("gateway_requests_total", &[("status_code", "408")], 1.0).await;
+    let errors = gateway.metrics().await.value("gateway_upstream_errors_total", &[]);
+    assert_eq!(errors.unwrap_or_default(), 0.0);
+}
+
+#[tokio::test]
+async fn a_service_that_does_not_answer_an_upload_in_time_is_a_504() {
+    let origin = silent().await;
+    let setup = service("{url: \"http://<app>\", policies: {timeouts: {read: 300ms}}}");
+    let gateway = setup.with("app", &origin).start().await;
+    let mut client = gateway.connect().await;
+    let begun = Instant::now();
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello").await;
+    client.response().await.problem(504);
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    upstream_error(&gateway, "read_timeout").await;
+}

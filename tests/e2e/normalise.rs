@@ -232,3 +232,16 @@ async fn an_authority_and_a_host_that_contradict_each_other_are_refused_over_htt
     assert_eq!(client.request(no_host, "").await.unwrap().status, 400);
     assert!(app.requests().is_empty());
 }
+
+#[tokio::test]
+async fn a_target_of_a_form_that_its_request_cannot_have_is_refused() {
+    let (gateway, app) = guarded("").await;
+    for request in [
+        "GET http://a.test/x HTTP/1.1\r\n\r\n",
+        "GET a.test:80 HTTP/1.1\r\nHost: a.test:80\r\n\r\n",
+        "GET * HTTP/1.1\r\nHost: a.test\r\n\r\n",
+    ] {
+        assert_eq!(gateway.request(request).await.status, 400, "{request}");
+    }
+    assert!(app.requests().is_empty());
+}

@@ -1,9 +1,11 @@
 //! What is spoken on a connection: HTTP/1.1, HTTP/2 and WebSocket.
 
+use crate::services::upstream_error;
 use crate::support::{Authority, Client, Gateway, H2Client, H2Origin, ONE_SERVICE, Origin, Setup};
 use crate::support::{WebSocketOrigin, open_websocket, within};
 use futures_util::{SinkExt, StreamExt};
 use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -19,6 +21,10 @@ async fn h2c(gateway: &Gateway) -> H2Client {
 }
 
 // WebSocket
+
+/// A request for one.
+const WEBSOCKET: &str = "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
 #[tokio::test]
 async fn a_websocket_echoes_through_the_gateway() {
@@ -92,6 +98,66 @@ async fn an_upgrade_to_http_2_is_not_passed_on() {
     for seen in origin.requests() {
         assert_eq!((seen.get("upgrade"), seen.get("http2-settings")), (None, None));
     }
+}
+
+#[tokio::test]
+async fn a_request_that_only_names_an_upgrade_keeps_its_times() {
+    let origin = Origin::saying("hello").await;
+    let gateway = before(&origin, "timeouts: {body: 300ms}").await;
+    let mut client = gateway.connect().await;
+    client
+        .send("POST / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nContent-Length: 5\r\n\r\nhe")
+        .await;
+    client.response().await.problem(408);
+    assert_eq!(origin.last().get("upgrade"), None);
+}
+
+#[tokio::test]
+async fn an_answer_that_refuses_a_websocket_is_held_to_the_read_time() {
+    let origin = Origin::start(|mut call| async move {
+        call.send("HTTP/1.1 403 No\r\nContent-Length: 100\r\n\r\nhello").await;
+        std::future::pending().await
+    })
+    .await;
+    let gateway = Setup::one_route("timeouts: {read: 300ms}").with("app", &origin).start().await;
+    let mut client = gateway.connect().await;
+    client.send(WEBSOCKET).await;
+    assert_eq!(client.head().await.status, 403);
+    while let Ok(part) = client.part().await {
+        assert!(part.is_some(), "the answer looks complete");
+    }
+    upstream_error(&gateway, "read_timeout").await;
+}
+
+#[tokio::test]
+async fn a_websocket_that_the_service_resets_ends_without_a_document() {
+    let origin = Origin::connections(|mut stream, _| async move {
+        let mut head = [0; 4096];
+        let _ = stream.read(&mut head).await;
+        let accepted = "HTTP/1.1 101 Go\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+        let _ = stream.write_all(accepted.as_bytes()).await;
+        // Closing with bytes that were not read is a reset.
+        let _ = stream.readable().await;
+    })
+    .await;
+    let gateway = Gateway::before(&origin).await;
+    let mut client = gateway.connect().await;
+    client.send(WEBSOCKET).await;
+    assert_eq!(client.head().await.status, 101);
+    client.send("frame").await;
+    let mut rest = Vec::new();
+    let _ = client.into_inner().read_to_end(&mut rest).await;
+    assert_eq!(String::from_utf8_lossy(&rest), "");
+}
+
+#[tokio::test]
+async fn a_switch_of_protocols_that_nobody_asked_for_is_a_502() {
+    let origin = Origin::start(|mut call| async move {
+        call.send("HTTP/1.1 101 Go\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n").await;
+        call.close()
+    })
+    .await;
+    Gateway::before(&origin).await.get("/").await.problem(502);
 }
 
 // HTTP/2
