@@ -19,10 +19,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-/// How many fields a request gets on its way, so that its map grows once: id and trace,
-/// `Forwarded` and its elders, `Via`, and some for the policies.
-const ADDED_ON_THE_WAY: usize = 10;
-
 /// Begins an exchange: pins the view, and gives the request its id and its trace.
 pub fn begin(gateway: &Gateway, session: &mut Session) -> Result<Exchange> {
     let connection = Arc::clone(connection(session)?);
@@ -40,10 +36,7 @@ pub fn begin(gateway: &Gateway, session: &mut Session) -> Result<Exchange> {
     let formed = target::well_formed(session);
     let head = session.req_header_mut();
     name_host(head)?;
-    let normalised = edit_request(head, |head| {
-        head.headers.reserve(ADDED_ON_THE_WAY);
-        target::normalise(head, connection.listener.paths)
-    });
+    let normalised = edit_request(head, |head| target::normalise(head, connection.listener.paths));
     let fields = &head.headers;
     let theirs = fields.get(&view.snapshot.request_id_header);
     let facts = Facts {

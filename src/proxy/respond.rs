@@ -139,16 +139,26 @@ fn drop_hop_by_hop(fields: &mut HeaderMap) {
         }
         fields.remove(CONNECTION);
     }
-    fields.remove(KEEP_ALIVE);
-    fields.remove(PROXY_CONNECTION);
-    fields.remove(UPGRADE);
+    // One look at the names costs less than three searches that find nothing.
+    let is_other =
+        |name: &HeaderName| matches!(name.as_str(), "keep-alive" | "proxy-connection" | "upgrade");
+    if fields.keys().any(is_other) {
+        fields.remove(KEEP_ALIVE);
+        fields.remove(PROXY_CONNECTION);
+        fields.remove(UPGRADE);
+    }
 }
 
 fn named_by_connection(fields: &HeaderMap) -> Option<Vec<HeaderName>> {
     fields.get(CONNECTION)?;
     let lines = fields.get_all(CONNECTION).iter();
     let tokens = lines.flat_map(|line| line.as_bytes().split(|&b| b == b','));
-    let names = tokens.filter_map(|token| HeaderName::from_bytes(token.trim_ascii()).ok());
+    // The usual tokens are no fields, or one that goes anyway.
+    let is_usual = |token: &[u8]| {
+        [&b"keep-alive"[..], b"close"].iter().any(|usual| token.eq_ignore_ascii_case(usual))
+    };
+    let tokens = tokens.map(<[u8]>::trim_ascii).filter(|token| !is_usual(token));
+    let names = tokens.filter_map(|token| HeaderName::from_bytes(token).ok());
     Some(names.filter(|name| *name != CONTENT_LENGTH && *name != TRANSFER_ENCODING).collect())
 }
 
