@@ -139,7 +139,9 @@ fn name_host(head: &mut RequestHeader) -> Result<()> {
 /// of what is left.
 fn well_formed(head: &request::Parts) -> Result<Host<'_>, Rejection> {
     // RFC 9112 §3.2: a request of HTTP/1.1 without Host is answered with 400.
-    if head.version == Version::HTTP_11 && !head.headers.contains_key(HOST) {
+    let host = host(head);
+    let may_lack = host.is_empty() || head.uri.authority().is_some();
+    if may_lack && head.version == Version::HTTP_11 && !head.headers.contains_key(HOST) {
         return Err(Rejection::BadRequest("an HTTP/1.1 request needs a Host header"));
     }
     // RFC 3986 §2: a URI is made of ASCII; anything else is percent-encoded.
@@ -149,7 +151,7 @@ fn well_formed(head: &request::Parts) -> Result<Host<'_>, Rejection> {
         ));
     }
     // RFC 9112 §3.2: a Host that is none is answered with 400.
-    Host::parse(host(head)).ok_or(Rejection::BadRequest("the host is no host name or address"))
+    Host::parse(host).ok_or(Rejection::BadRequest("the host is no host name or address"))
 }
 
 /// The connection that a request came on; the door hangs it on every stream.
