@@ -7,6 +7,8 @@
 mod compile;
 mod listener;
 mod overview;
+#[cfg(test)]
+mod tests;
 mod view;
 
 pub use listener::Door;

@@ -19,10 +19,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-/// How many fields a request gets on its way, so that its map grows once: id and trace,
-/// `Forwarded` and its elders, `Via`, and some for the policies.
-const ADDED_ON_THE_WAY: usize = 10;
-
 /// Begins an exchange: pins the view, and gives the request its id and its trace.
 pub fn begin(gateway: &Gateway, session: &mut Session) -> Result<Exchange> {
     let connection = Arc::clone(connection(session)?);
@@ -49,10 +45,7 @@ pub fn begin(gateway: &Gateway, session: &mut Session) -> Result<Exchange> {
     let head = session.req_header_mut();
     name_host(head)?;
     let tunnel = asks_for_tunnel(head);
-    let normalised = edit_request(head, |head| {
-        head.headers.reserve(ADDED_ON_THE_WAY);
-        target::normalise(head, connection.listener.paths)
-    });
+    let normalised = edit_request(head, |head| target::normalise(head, connection.listener.paths));
     let fields = &head.headers;
     let theirs = fields.get(&view.snapshot.request_id_header);
     let facts = Facts {
@@ -175,7 +168,9 @@ fn name_host(head: &mut RequestHeader) -> Result<()> {
 /// of what is left.
 fn well_formed(head: &request::Parts) -> Result<Host<'_>, Rejection> {
     // RFC 9112 §3.2: a request of HTTP/1.1 without Host is answered with 400.
-    if head.version == Version::HTTP_11 && !head.headers.contains_key(HOST) {
+    let host = host(head);
+    let may_lack = host.is_empty() || head.uri.authority().is_some();
+    if may_lack && head.version == Version::HTTP_11 && !head.headers.contains_key(HOST) {
         return Err(Rejection::BadRequest("an HTTP/1.1 request needs a Host header"));
     }
     // RFC 3986 §2: a URI is made of ASCII; anything else is percent-encoded.
@@ -185,7 +180,7 @@ fn well_formed(head: &request::Parts) -> Result<Host<'_>, Rejection> {
         ));
     }
     // RFC 9112 §3.2: a Host that is none is answered with 400.
-    Host::parse(host(head)).ok_or(Rejection::BadRequest("the host is no host name or address"))
+    Host::parse(host).ok_or(Rejection::BadRequest("the host is no host name or address"))
 }
 
 /// The connection that a request came on; the door hangs it on every stream.

@@ -15,6 +15,10 @@ use pingora::{Error, ErrorType, Result};
 use std::fmt::Write;
 use std::net::IpAddr;
 
+/// How many fields a request gets on its way, so that its map grows once: id and trace,
+/// `Forwarded` and its elders, `Via`, and some for the policies.
+const ADDED_ON_THE_WAY: usize = 10;
+
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -31,12 +35,16 @@ pub fn head(
         let service = &backend(&view.snapshot.routes, *route).service;
         let route = routed(&view.snapshot.routes, *route);
         let fields = &mut head.headers;
+        // A copy has room for what it copies alone.
+        fields.reserve(ADDED_ON_THE_WAY);
         // What the gateway vouches for is set here and not on the client's head, from which
         // `Connection` could take it away.
         fields.insert(&view.snapshot.request_id_header, facts.request_id.clone());
         facts.trace.set(fields);
         // Of HTTP/2 requests Pingora drops no field, since most of these cannot be in them.
-        fields.remove(PROXY_AUTHORIZATION);
+        if client.version == Version::HTTP_2 {
+            fields.remove(PROXY_AUTHORIZATION);
+        }
         // Pingora takes `Upgrade` alone for a wish, of any request of HTTP/1.1.
         if !*tunnel && fields.remove(UPGRADE).is_some() {
             fields.remove(CONNECTION);

@@ -164,18 +164,23 @@ fn drop_hop_by_hop(fields: &mut HeaderMap) {
         }
         fields.remove(CONNECTION);
     }
-    fields.remove(KEEP_ALIVE);
-    fields.remove(PROXY_CONNECTION);
-    fields.remove(UPGRADE);
-    fields.remove(TE);
-    fields.remove(PROXY_AUTHENTICATE);
+    // One look at the names costs less than five searches that find nothing.
+    let other = [KEEP_ALIVE, PROXY_CONNECTION, UPGRADE, TE, PROXY_AUTHENTICATE];
+    if fields.keys().any(|name| other.contains(name)) {
+        other.iter().for_each(|name| drop(fields.remove(name)));
+    }
 }
 
 fn named_by_connection(fields: &HeaderMap) -> Option<Vec<HeaderName>> {
     fields.get(CONNECTION)?;
     let lines = fields.get_all(CONNECTION).iter();
     let tokens = lines.flat_map(|line| line.as_bytes().split(|&b| b == b','));
-    let names = tokens.filter_map(|token| HeaderName::from_bytes(token.trim_ascii()).ok());
+    // The usual tokens are no fields, or one that goes anyway.
+    let is_usual = |token: &[u8]| {
+        [&b"keep-alive"[..], b"close"].iter().any(|usual| token.eq_ignore_ascii_case(usual))
+    };
+    let tokens = tokens.map(<[u8]>::trim_ascii).filter(|token| !is_usual(token));
+    let names = tokens.filter_map(|token| HeaderName::from_bytes(token).ok());
     Some(names.filter(|name| *name != CONTENT_LENGTH && *name != TRANSFER_ENCODING).collect())
 }
 

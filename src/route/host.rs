@@ -202,9 +202,11 @@ fn check_port(port: &[u8]) -> Option<()> {
         [b':', digits @ ..] => digits,
         _ => return None,
     };
-    let is_port = digits.iter().all(u8::is_ascii_digit)
-        && str::from_utf8(digits).is_ok_and(|digits| digits.parse::<u16>().is_ok());
-    is_port.then_some(())
+    let port = digits.iter().try_fold(0_u16, |port, digit| {
+        let digit = digit.is_ascii_digit().then(|| u16::from(digit - b'0'))?;
+        port.checked_mul(10)?.checked_add(digit)
+    });
+    port.map(|_| ())
 }
 
 #[cfg(test)]

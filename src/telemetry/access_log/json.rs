@@ -47,6 +47,10 @@ pub(super) fn display(out: &mut Vec<u8>, value: &dyn fmt::Display) {
 
 /// Appends a number in decimal digits.
 pub(super) fn integer(out: &mut Vec<u8>, mut value: u64) {
+    // Half of the numbers of a line have one digit.
+    if value < 10 {
+        return out.push(b'0' + value as u8);
+    }
     let mut digits = [0; 20];
     let mut start = digits.len();
     loop {
@@ -77,9 +81,12 @@ pub(super) fn three_digits(out: &mut Vec<u8>, value: u32) {
 
 /// Whether all bytes are ASCII that needs no escape, looking at eight of them at a time.
 fn is_plain(value: &[u8]) -> bool {
-    let (words, rest) = value.as_chunks();
-    let special = words.iter().fold(0, |special, &word| special | marks(word));
-    special == 0 && rest.iter().all(|&byte| byte.is_ascii() && !needs_escape(byte))
+    // The last eight overlap those before, so that no rest is left.
+    let Some(&last) = value.last_chunk() else {
+        return value.iter().all(|&byte| byte.is_ascii() && !needs_escape(byte));
+    };
+    let (words, _) = value.as_chunks();
+    words.iter().fold(marks(last), |special, &word| special | marks(word)) == 0
 }
 
 /// Returns zero if and only if none of the bytes is special. The subtractions borrow from a

@@ -1,6 +1,6 @@
 //! A worker's side of the access log: format, buffer, hand over, never wait.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,8 +12,8 @@ use super::line::{Entry, Layout};
 use super::options::Options;
 use super::time::Clock;
 
-/// How many bytes of lines make a buffer full.
-const FULL: usize = 32 * 1024;
+/// How many bytes of lines make a buffer full: a few hundred requests share a handover and a write.
+const FULL: usize = 256 * 1024;
 
 /// What a buffer is allocated with: a full one and the line that made it so.
 const CAPACITY: usize = FULL + 4 * 1024;
@@ -24,11 +24,14 @@ const LARGEST_KEPT: usize = 2 * CAPACITY;
 /// How long a line may stay in a buffer that does not fill.
 const PATIENCE: Duration = Duration::from_millis(20);
 
-/// How many buffers may wait for the disk: some 16 MiB of lines.
+/// How many buffers may wait for the disk, full or not.
 pub(super) const WAITING: usize = 512;
 
+/// How many bytes of lines may wait in them.
+const WAITING_BYTES: usize = 16 * 1024 * 1024;
+
 /// How many empty buffers are kept for reuse.
-const SPARE: usize = 64;
+const SPARE: usize = 8;
 
 /// A worker's buffer of lines.
 ///
@@ -145,11 +148,10 @@ impl Worker {
             bytes: std::mem::take(&mut buffer.bytes),
             lines: std::mem::take(&mut buffer.lines),
         };
-        buffer.bytes = match self.shared.sender.try_send(Message::Batch(batch)) {
-            Ok(()) => self.shared.control.spare(),
-            Err(TrySendError::Full(message) | TrySendError::Disconnected(message)) => {
-                self.shared.control.lost(message)
-            }
+        let control = &self.shared.control;
+        buffer.bytes = match self.shared.send(batch) {
+            Ok(()) => control.spare(),
+            Err(batch) => control.lost(batch),
         };
     }
 }
@@ -175,10 +177,28 @@ impl Shared {
             reopen: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             dropped,
+            waiting: AtomicUsize::new(0),
             spare: Mutex::default(),
         };
         let shared = Shared { layout: Layout::new(options), sender, control: Arc::new(control) };
         (shared, messages)
+    }
+
+    /// Sends a batch on its way, or gives it back where too much is waiting already.
+    fn send(&self, batch: Batch) -> Result<(), Batch> {
+        let size = batch.bytes.len();
+        let before = self.control.waiting.fetch_add(size, Ordering::Relaxed);
+        let sent = match before + size > WAITING_BYTES {
+            true => Err(TrySendError::Full(Message::Batch(batch))),
+            false => self.sender.try_send(Message::Batch(batch)),
+        };
+        let (Err(TrySendError::Full(Message::Batch(batch)))
+        | Err(TrySendError::Disconnected(Message::Batch(batch)))) = sent
+        else {
+            return Ok(());
+        };
+        self.control.waiting.fetch_sub(size, Ordering::Relaxed);
+        Err(batch)
     }
 
     /// Makes the thread look at [`Control`].
@@ -205,12 +225,16 @@ pub(super) struct Control {
     pub(super) reopen: AtomicBool,
     pub(super) closing: AtomicBool,
     pub(super) dropped: IntCounter,
+    /// How many bytes are on their way to the disk.
+    waiting: AtomicUsize,
     spare: Mutex<Vec<Vec<u8>>>,
 }
 
 impl Control {
-    /// Takes back a buffer for reuse, unless that would need waiting.
+    /// Takes back the buffer of a batch that is dealt with; for reuse, unless that would need
+    /// waiting.
     pub(super) fn recycle(&self, mut bytes: Vec<u8>) {
+        self.waiting.fetch_sub(bytes.len(), Ordering::Relaxed);
         bytes.clear();
         if bytes.capacity() <= LARGEST_KEPT
             && let Ok(mut spare) = self.spare.try_lock()
@@ -231,10 +255,8 @@ impl Control {
     }
 
     /// Counts a batch that nobody takes as dropped, and returns its buffer, empty.
-    fn lost(&self, message: Message) -> Vec<u8> {
-        let Message::Batch(Batch { mut bytes, lines }) = message else {
-            return self.spare();
-        };
+    fn lost(&self, batch: Batch) -> Vec<u8> {
+        let Batch { mut bytes, lines } = batch;
         self.dropped.inc_by(lines);
         if bytes.capacity() > LARGEST_KEPT {
             return self.spare();

@@ -259,3 +259,15 @@ fn full_channel_drops_lines_and_counts_them() {
     write(&lines, "b");
     assert_eq!(dropped.get(), 7);
 }
+
+#[test]
+fn bytes_that_wait_are_bounded_whatever_the_number_of_buffers() {
+    let (lines, messages, dropped) = stuck();
+    let long = "a".repeat(1024 * 1024);
+    for _ in 0..20 {
+        write(&lines, &long);
+    }
+    // Each line is a little longer than its id, so that sixteen do not fit.
+    assert_eq!(dropped.get(), 5);
+    assert_eq!(std::iter::from_fn(|| batch(&messages)).sum::<u64>(), 15);
+}
