@@ -1,4 +1,3 @@
-
 use crate::config::Loaded;
 use proptest::prelude::*;
 use std::path::Path;
