@@ -46,6 +46,8 @@ pub enum Rejection {
     Forbidden,
     /// 404: no route matches.
     NotFound,
+    /// 404: the route makes another path of this request, but it lacks what that is made of.
+    NoPath,
     /// 405: a route matches but for the method; `Allow` names those that would fit.
     MethodNotAllowed {
         /// The value of `Allow`.
@@ -121,7 +123,7 @@ impl Rejection {
         match self {
             Rejection::BadRequest(_) => StatusCode::BAD_REQUEST,
             Rejection::Forbidden => StatusCode::FORBIDDEN,
-            Rejection::NotFound => StatusCode::NOT_FOUND,
+            Rejection::NotFound | Rejection::NoPath => StatusCode::NOT_FOUND,
             Rejection::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Rejection::ContentTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Rejection::HeadersTooLarge { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -139,6 +141,9 @@ impl Rejection {
             Rejection::BadRequest(why) | Rejection::NotImplemented(why) => (*why).to_owned(),
             Rejection::Forbidden => "this request is not permitted".to_owned(),
             Rejection::NotFound => format!("no route matches {} {}", about.method, about.path),
+            Rejection::NoPath => {
+                "the request lacks what the path for the service is made of".to_owned()
+            }
             Rejection::MethodNotAllowed { .. } => {
                 format!("{} is not allowed for {}", about.method, about.path)
             }

@@ -296,6 +296,25 @@ mod tests {
     }
 
     #[test]
+    fn the_services_silence_ends_with_each_write_to_the_client() {
+        let accepted = Instant::now().checked_sub(Duration::from_secs(60)).unwrap();
+        let connection = connection(accepted);
+        let in_flight = connection.begin();
+        let patience = Duration::from_secs(3);
+        connection.set_patience(Some(patience));
+        let first = connection.limit().unwrap();
+        assert!(first >= accepted + Duration::from_secs(60) + patience);
+        connection.bytes_go();
+        assert!(connection.limit().unwrap() >= first);
+        connection.set_deadline(Some(accepted + Duration::from_secs(61)));
+        assert_eq!(connection.limit(), Some(accepted + Duration::from_secs(61)));
+        connection.set_deadline(None);
+        connection.set_patience(None);
+        assert_eq!(connection.limit(), None);
+        drop(in_flight);
+    }
+
+    #[test]
     fn the_first_byte_of_the_next_head_ends_idleness() {
         let connection = connection(Instant::now());
         drop(connection.begin());

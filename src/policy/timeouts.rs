@@ -16,7 +16,8 @@ pub struct Config {
     pub request: Option<value::Duration>,
     /// Connecting to an endpoint, TLS included. 5 seconds where it is left out.
     pub connect: Option<value::Duration>,
-    /// Each wait for the service to send something. 60 seconds where it is left out.
+    /// Each wait for the service to send something, once it has the whole request. 60 seconds where
+    /// it is left out.
     pub read: Option<value::Duration>,
     /// Each wait for the service to take something; it may still answer for as long as `read`
     /// says. 60 seconds where it is left out.
@@ -35,7 +36,8 @@ pub struct Config {
 pub struct AttemptConfig {
     /// Connecting to an endpoint, TLS included. 5 seconds where it is left out.
     pub connect: Option<value::Duration>,
-    /// Each wait for the service to send something. 60 seconds where it is left out.
+    /// Each wait for the service to send something, once it has the whole request. 60 seconds where
+    /// it is left out.
     pub read: Option<value::Duration>,
     /// Each wait for the service to take something; it may still answer for as long as `read`
     /// says. 60 seconds where it is left out.

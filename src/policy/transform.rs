@@ -5,11 +5,15 @@ mod path;
 mod replacement;
 
 use super::{Kind, Policy};
-use crate::exchange::{References, Response, UpstreamRequest};
-use crate::reply::Rejection;
+use crate::exchange::{References, Request, Response, UpstreamRequest};
+use crate::reply::{Rejection, Stop};
 use crate::value::{Invalid, Reference};
+use http::Uri;
+use http::header::HOST;
+use http::uri::PathAndQuery;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use std::mem;
 
 /// What is rewritten, each way.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -58,6 +62,18 @@ impl Kind for Transform {
             move |invalid: Invalid| invalid.under(part).under(side)
         };
         let Config { request, response } = config;
+        let fields = &request.headers;
+        // RFC 9112 §3.2: a request has exactly one.
+        let refused = "a request has exactly one `host`: it can only be `set`";
+        if fields.add.get(&HOST).is_some() {
+            return Err(within("headers", "request")(
+                Invalid::new(refused).under("host").under("add"),
+            ));
+        }
+        if let Some(index) = fields.remove.iter().position(|name| **name == HOST) {
+            let invalid = Invalid::new(refused).under(index).under("remove");
+            return Err(within("headers", "request")(invalid));
+        }
         let path = request.path.as_ref().map(path::Rewrite::compile).transpose();
         Ok(Transform {
             path: path.map_err(within("path", "request"))?,
@@ -76,23 +92,40 @@ impl Kind for Transform {
 }
 
 impl Policy for Transform {
-    type State = ();
+    /// The target that the service gets, where it is another one.
+    type State = Option<PathAndQuery>;
+
+    /// Makes the path before anything is connected to: whether there is one does not depend on
+    /// the service.
+    async fn on_request(
+        &self,
+        request: &mut Request<'_>,
+        target: &mut Option<PathAndQuery>,
+    ) -> Result<(), Stop> {
+        let references = References { head: request.head, facts: request.facts };
+        if let Some(path) = &self.path {
+            *target = path.of(&request.head.uri, references)?;
+        }
+        Ok(())
+    }
 
     fn on_upstream_request(
         &self,
         request: &mut UpstreamRequest<'_>,
-        _: &mut (),
+        target: &mut Option<PathAndQuery>,
     ) -> Result<(), Rejection> {
         let references = References { head: request.client, facts: request.facts };
-        if let Some(path) = &self.path {
-            // A reference that has no value, or one that makes no path: there is no such page.
-            path.apply(request.head, references).ok_or(Rejection::NotFound)?;
+        // An attempt that is repeated finds it again.
+        if let Some(target) = target {
+            let mut parts = mem::take(&mut request.head.uri).into_parts();
+            parts.path_and_query = Some(target.clone());
+            request.head.uri = Uri::from_parts(parts).map_err(|_| Rejection::NoPath)?;
         }
         self.request.apply(&mut request.head.headers, references);
         Ok(())
     }
 
-    fn on_response(&self, response: &mut Response<'_>, _: &mut ()) {
+    fn on_response(&self, response: &mut Response<'_>, _: &mut Option<PathAndQuery>) {
         let references = References { head: response.client, facts: response.facts };
         self.response.apply(&mut response.head.headers, references);
     }

@@ -216,8 +216,9 @@ fn client(fields: &HeaderMap, connection: &Connection) -> IpAddr {
 }
 
 /// An address of `X-Forwarded-For`; some proxies add the port.
-fn address(text: &str) -> Option<IpAddr> {
-    let bare = text.trim_start_matches('[').trim_end_matches(']');
+pub fn address(text: &str) -> Option<IpAddr> {
+    let bracketed = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+    let bare = bracketed.unwrap_or(text);
     let address = bare
         .parse()
         .or_else(|_| text.parse().map(|with_port: std::net::SocketAddr| with_port.ip()));

@@ -1,5 +1,6 @@
 //! The request on its way to a service.
 
+use super::arrive::address as stated_address;
 use super::attempt::{backend, routed};
 use super::claims::drop_claims;
 use super::exchange::Exchange;
@@ -149,7 +150,7 @@ fn translated(client: &request::Parts, added: &HeaderValue) -> Option<HeaderValu
     let mut list = BytesMut::with_capacity(128);
     for line in client.headers.get_all(X_FORWARDED_FOR) {
         for address in line.to_str().ok()?.split(',') {
-            match address.trim().parse().ok()? {
+            match stated_address(address.trim())? {
                 IpAddr::V4(address) => write!(list, "for={address}, "),
                 IpAddr::V6(address) => write!(list, "for=\"[{address}]\", "),
             }

@@ -8,7 +8,7 @@ use super::rest;
 use crate::exchange::Response;
 use crate::reply::{About, Rejection, Reply, Stop};
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, PROXY_AUTHENTICATE, TE};
-use http::header::{TRANSFER_ENCODING, UPGRADE, VIA};
+use http::header::{TRAILER, TRANSFER_ENCODING, UPGRADE, VIA};
 use http::{HeaderMap, Method, StatusCode, Version, request, response};
 use pingora::http::ResponseHeader;
 use pingora::{Error, ErrorType, Result};
@@ -60,6 +60,10 @@ pub fn upstream_head(
     edit_response(head, |head| {
         if !upgraded {
             drop_hop_by_hop(&mut head.headers);
+        }
+        if session.req_header().version != Version::HTTP_2 {
+            // Pingora drops trailers on the way to HTTP/1, so none are to be announced.
+            head.headers.remove(TRAILER);
         }
         if unchunk {
             head.headers.remove(TRANSFER_ENCODING);

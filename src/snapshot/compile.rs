@@ -14,6 +14,7 @@ use crate::policy::Compiler;
 use crate::route::Matcher;
 use crate::value::{Invalid, Name, nearest};
 use http::HeaderName;
+use http::header::HOST;
 use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
@@ -94,13 +95,22 @@ pub fn compile(document: &Document, generation: u64, folder: &Path) -> Outcome {
         }
     };
     let header = document.telemetry.request_id.header.as_ref();
-    let request_id_header = header.map_or(REQUEST_ID, |name| (**name).clone());
+    let request_id_header = header.map_or(Ok(REQUEST_ID), |name| {
+        let within =
+            |invalid: Invalid| invalid.under("header").under("request_id").under("telemetry");
+        match **name == HOST {
+            true => Err(within(Invalid::new("`host` names the host, it can carry no id"))),
+            false => name.editable().map_err(within),
+        }
+    });
+    let request_id_header = problems.take(request_id_header);
     let Problems(wrong) = problems;
     let mut remarks = remarks::remarks(document);
     remarks.truncate(ENOUGH);
     let snapshot = || {
         let services = services.into_iter().collect::<Option<_>>()?;
         let (matcher, (unmatched, _)) = (matcher?, unmatched?);
+        let request_id_header = request_id_header?;
         Some(Snapshot { generation, matcher, unmatched, routes, services, request_id_header })
     };
     let compiled = snapshot().zip(process);
@@ -125,6 +135,12 @@ fn process(document: &Document, folder: &Path, problems: &mut Problems) -> Optio
         let taken = addresses.insert(config.address, config.name.as_str());
         if let Some(other) = taken.filter(|_| config.address.port() != 0) {
             let message = format!("listener `{other}` is already at {}", config.address);
+            problems.push(within(Invalid::new(message).under("address")));
+        }
+        if document.admin.as_ref().is_some_and(|admin| admin.address == config.address)
+            && config.address.port() != 0
+        {
+            let message = format!("`admin` is at {} too", config.address);
             problems.push(within(Invalid::new(message).under("address")));
         }
         doors.extend(problems.take(Door::compile(config, folder).map_err(within)));

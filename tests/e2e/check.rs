@@ -364,3 +364,39 @@ fn values_come_from_the_environment_and_from_files() {
     let (passed, said) = check(&file);
     assert!(passed, "{said}");
 }
+
+#[test]
+fn a_path_for_the_service_that_no_request_can_have_is_refused() {
+    for path in [
+        "replace: \"/a b\"",
+        "replace: \"/a#b\"",
+        "replace: \"/$(query.x)#b\"",
+        "replace_prefix: {from: /a, to: \"/b c\"}",
+        "replace_prefix: {from: /a, to: \"/b?c\"}",
+    ] {
+        let policy = format!("read: 3s}}\n  transform: {{request: {{path: {{{path}}}}}}}");
+        refused(&with_mistake("read: 3s}", &policy), 7, None, &["path"]);
+    }
+}
+
+#[test]
+fn a_second_host_and_none_are_refused() {
+    for edit in ["add: {Host: b}", "remove: [host]"] {
+        let policy = format!("read: 3s}}\n  transform: {{request: {{headers: {{{edit}}}}}}}");
+        refused(&with_mistake("read: 3s}", &policy), 7, None, &["exactly one `host`"]);
+    }
+}
+
+#[test]
+fn a_request_id_in_a_field_of_the_connection_is_refused() {
+    for name in ["content-length", "connection", "host"] {
+        let text = format!("version: 1\ntelemetry: {{request_id: {{header: {name}}}}}");
+        refused(&with_mistake("version: 1", &text), 2, None, &[name]);
+    }
+}
+
+#[test]
+fn an_admin_address_that_a_listener_has_is_refused() {
+    let text = "version: 1\nadmin: {address: 127.0.0.1:18080}";
+    refused(&with_mistake("version: 1", text), 5, None, &["`admin` is at 127.0.0.1:18080"]);
+}

@@ -1,6 +1,6 @@
 //! What policies do, and which scope's counts.
 
-use crate::support::{Client, Gateway, Origin, Response, Seen, Setup};
+use crate::support::{Client, Gateway, Origin, Port, Response, Seen, Setup};
 
 /// One route with these policies below document-wide ones, and one without its own.
 fn document(global: &str, route: &str) -> String {
@@ -299,6 +299,8 @@ async fn a_path_is_replaced_with_values_of_the_request_encoded() {
     assert_eq!(target(path, "/own?id=7").await, "/fixed/7?id=7");
     assert_eq!(target(path, "/own?id=a%2Fb%3Fc").await, "/fixed/a%2Fb%3Fc?id=a%2Fb%3Fc");
     assert_eq!(target("replace: /fixed", "/own/x?q=1").await, "/fixed?q=1");
+    let path = "replace: \"/fixed?id=$(query.id)\"";
+    assert_eq!(target(path, "/own?id=7&q=1").await, "/fixed?id=7&id=7&q=1");
 }
 
 #[tokio::test]
@@ -417,4 +419,22 @@ async fn a_transformed_request_id_is_what_the_operator_says() {
     let (seen, response) = transformed(fields, PLAIN).await;
     let id = response.get("x-request-id").unwrap();
     assert_eq!(seen.unwrap().get("x-trace"), Some(&*format!("r-{id}")));
+}
+
+#[tokio::test]
+async fn a_path_that_cannot_be_made_is_refused_before_the_service_is_connected_to() {
+    let nobody = Port::reserve();
+    let path = "transform: {request: {path: {replace: \"/fixed/$(query.id)\"}}}";
+    let gateway = Setup::new(&document("", path)).with("app", nobody.address).start().await;
+    let mut client = gateway.connect().await;
+    let problem = client.get("/own").await.problem(404);
+    assert!(!problem["detail"].as_str().unwrap().contains("no route"), "{problem}");
+    client.get("/own").await.problem(404);
+}
+
+#[tokio::test]
+async fn a_host_whose_value_is_missing_stays_as_it_was() {
+    let set = "request: {headers: {set: {host: $(header.x-host)}}}";
+    let (seen, _) = transformed(set, "GET /own HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert!(seen.unwrap().get("host").is_some_and(|host| host.starts_with("127.0.0.1")));
 }

@@ -3,6 +3,7 @@
 use crate::exchange::{FieldValue, References};
 use crate::value::{Fields, HeaderName, Invalid, Reference};
 use http::HeaderMap;
+use http::header::HOST;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -54,6 +55,8 @@ impl Edits {
         for (name, value) in &self.set {
             match value.of(references) {
                 Some(value) => drop(fields.insert(name, value)),
+                // A request without one would be none (RFC 9112 §3.2).
+                None if *name == HOST => (),
                 None => drop(fields.remove(name)),
             }
         }

@@ -2,9 +2,10 @@
 
 use super::replacement::{self, Replacement};
 use crate::exchange::References;
-use crate::value::{Invalid, Reference, Template};
+use crate::reply::Rejection;
+use crate::value::{Invalid, Piece, Reference, Template};
+use http::Uri;
 use http::uri::PathAndQuery;
-use http::{Uri, request};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -62,6 +63,10 @@ impl Rewrite {
                 let within = |invalid: Invalid| invalid.under("replace_prefix");
                 let from = prefix(&one.from, "from").map_err(within)?;
                 let to = prefix(&one.to, "to").map_err(within)?;
+                encoded(&one.to).map_err(|invalid| within(invalid.under("to")))?;
+                if to.contains('?') {
+                    return Err(within(Invalid::new("a prefix has no query").under("to")));
+                }
                 Ok(Rewrite::Prefix { from, to })
             }
             (None, None, Some(one), None) => Replacement::compile(one)
@@ -70,6 +75,11 @@ impl Rewrite {
             (None, None, None, Some(template)) => {
                 if template.as_literal().is_some_and(|path| !path.starts_with('/')) {
                     return Err(Invalid::new("a path begins with `/`").under("replace"));
+                }
+                for piece in template.pieces() {
+                    if let Piece::Literal(text) = piece {
+                        encoded(text).map_err(|invalid| invalid.under("replace"))?;
+                    }
                 }
                 Ok(Rewrite::Whole(template.clone()))
             }
@@ -89,30 +99,35 @@ impl Rewrite {
         template.into_iter().flat_map(Template::references)
     }
 
-    /// Rewrites the path; `None` where a reference has no value or the result is no path.
-    pub fn apply(&self, head: &mut request::Parts, references: References<'_>) -> Option<()> {
-        match self {
+    /// The target that a request gets, if it is another one.
+    ///
+    /// # Errors
+    ///
+    /// Refuses a request that has no value for a reference, or whose values make no path.
+    pub fn of(
+        &self,
+        uri: &Uri,
+        references: References<'_>,
+    ) -> Result<Option<PathAndQuery>, Rejection> {
+        let path = match self {
             Rewrite::Prefix { from, to } => {
-                let path = head.uri.path();
-                let Some(rest) = path.strip_prefix(from.as_str()).filter(|rest| on_segment(rest))
-                else {
-                    return Some(());
-                };
-                let mut target = Vec::with_capacity(to.len() + rest.len() + 1);
-                target.extend_from_slice(to.as_bytes());
-                target.extend_from_slice(rest.as_bytes());
-                set_path(head, target)
+                let rest = uri.path().strip_prefix(from.as_str());
+                let rest = rest.filter(|rest| on_segment(rest));
+                rest.map(|rest| [to.as_bytes(), rest.as_bytes()].concat())
             }
-            Rewrite::Captured(replacement) => match replacement.of(head.uri.path()) {
-                Some(target) => set_path(head, target.ok()?),
-                None => Some(()),
-            },
+            Rewrite::Captured(replacement) => {
+                let path = replacement.of(uri.path()).transpose();
+                path.map_err(|_| Rejection::NoPath)?
+            }
             Rewrite::Whole(template) => {
-                let mut target = Vec::new();
-                template.render_path(&references, &mut target).then_some(())?;
-                set_path(head, target)
+                let mut path = Vec::new();
+                if !template.render_path(&references, &mut path) {
+                    return Err(Rejection::NoPath);
+                }
+                Some(path)
             }
-        }
+        };
+        path.map(|path| target(path, uri.query()).ok_or(Rejection::NoPath)).transpose()
     }
 }
 
@@ -128,20 +143,25 @@ fn on_segment(rest: &str) -> bool {
     rest.is_empty() || rest.starts_with('/')
 }
 
-/// Sets the path and keeps the query.
-fn set_path(head: &mut request::Parts, mut target: Vec<u8>) -> Option<()> {
+/// A path with the query of the request, behind the query that it may have of its own.
+fn target(mut target: Vec<u8>, query: Option<&str>) -> Option<PathAndQuery> {
     if target.is_empty() {
         target.push(b'/');
     }
     if target[0] != b'/' {
         return None;
     }
-    if let Some(query) = head.uri.query() {
-        target.push(b'?');
+    if let Some(query) = query {
+        target.push(if target.contains(&b'?') { b'&' } else { b'?' });
         target.extend_from_slice(query.as_bytes());
     }
-    let mut parts = head.uri.clone().into_parts();
-    parts.path_and_query = Some(PathAndQuery::try_from(target).ok()?);
-    head.uri = Uri::from_parts(parts).ok()?;
-    Some(())
+    PathAndQuery::try_from(target).ok()
+}
+
+/// Refuses what cannot stand in a target as it is (RFC 3986 §2, RFC 9112 §3.2).
+fn encoded(typed: &str) -> Result<(), Invalid> {
+    match typed.chars().find(|c| !c.is_ascii_graphic() || *c == '#') {
+        Some(c) => Err(Invalid::new(format!("{c:?} cannot stand in a path: percent-encode it"))),
+        None => Ok(()),
+    }
 }
