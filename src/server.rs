@@ -12,6 +12,7 @@ mod preface;
 mod worker;
 
 use crate::snapshot::Compiled;
+use crate::telemetry::access_log::Target;
 use std::net::SocketAddr;
 
 /// Why the process could not serve.
@@ -28,8 +29,13 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The access log could not be opened.
-    #[error("the access log cannot be opened: {0}")]
-    AccessLog(#[source] std::io::Error),
+    #[error("the access log `{target}` cannot be opened: {source}")]
+    AccessLog {
+        /// Where it should have gone.
+        target: Target,
+        /// Why not.
+        source: std::io::Error,
+    },
     /// A thread or its runtime could not be started.
     #[error("a thread cannot be started: {0}")]
     Thread(#[source] std::io::Error),

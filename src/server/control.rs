@@ -26,7 +26,7 @@ pub async fn run(compiled: Compiled) -> Result<End, Error> {
     let mut signals = Signals::new().map_err(Error::Thread)?;
     let figures = Figures::new(version::PACKAGE, version::COMMIT);
     let access_log = AccessLog::open(process.access_log.clone(), figures.access_log_dropped())
-        .map_err(Error::AccessLog)?;
+        .map_err(|source| Error::AccessLog { target: process.access_log.path.clone(), source })?;
     let admin = process.admin.as_ref().map(admin::bind).transpose()?;
     let snapshot = Arc::new(snapshot);
     resolve(&snapshot).await;

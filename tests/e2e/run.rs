@@ -125,3 +125,20 @@ async fn a_request_is_served_while_a_hundred_connections_are_idle() {
     assert_eq!(gateway.get("/").await.text(), "hello");
     gateway.metric("gateway_connections_open", &[("listener", "main")], 100.0).await;
 }
+
+#[test]
+fn an_access_log_that_cannot_be_opened_is_named() {
+    let port = Port::reserve();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("gateway.yaml");
+    let text = format!(
+        "version: 1\nlisteners: [{{name: a, address: \"{}\"}}]\n\
+         telemetry: {{access_log: {{path: /nowhere/access.log}}}}\n",
+        port.address
+    );
+    std::fs::write(&file, text).unwrap();
+    let output = gateway_command().args(["run", "-c"]).arg(&file).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success());
+    assert!(said.contains("the access log `/nowhere/access.log` cannot be opened"), "{said}");
+}

@@ -1,5 +1,6 @@
 //! What an operator may say about the access log.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -59,6 +60,16 @@ pub enum Target {
     Off,
     /// The end of this file, which is created where it is missing.
     File(PathBuf),
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Target::Stdout => f.write_str("stdout"),
+            Target::Off => f.write_str("off"),
+            Target::File(path) => path.display().fmt(f),
+        }
+    }
 }
 
 /// A value that must not be read in the log.
