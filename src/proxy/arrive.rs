@@ -2,14 +2,14 @@
 
 use super::Gateway;
 use super::exchange::{Attempts, Exchange};
-use super::head::edit_request;
+use super::head::{connection_options, edit_request};
 use super::{framing, target};
 use crate::exchange::{Connection, Facts, References, Request, Trace, host, request_id};
 use crate::policy::{States, cors};
 use crate::reply::{Rejection, Stop};
 use crate::route::{Asked, Host, Outcome};
 use crate::snapshot::Snapshot;
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderValue, Method, Version, request};
 use pingora::http::RequestHeader;
 use pingora::protocols::http::authority::raw_target_authority;
@@ -37,11 +37,11 @@ pub fn begin(gateway: &Gateway, session: &mut Session) -> Result<Exchange> {
         session.set_keepalive(None);
     }
     let formed = framed.and(target::well_formed(session));
-    let head = session.req_header_mut();
-    if head.version == Version::HTTP_10 {
+    if session.req_header().version == Version::HTTP_10 {
         // RFC 9110 §15.2: it knows no interim answers.
         session.as_downstream_mut().set_ignore_info_resp(true);
     }
+
     let head = session.req_header_mut();
     name_host(head)?;
     let tunnel = asks_for_tunnel(head);
@@ -139,13 +139,12 @@ fn asks_for_tunnel(head: &request::Parts) -> bool {
     };
     let has_body =
         head.headers.contains_key(CONTENT_LENGTH) || head.headers.contains_key(TRANSFER_ENCODING);
-    let options = head.headers.get_all(CONNECTION).iter();
-    let mut options = options.flat_map(|line| line.as_bytes().split(|&b| b == b','));
+    let mut options = connection_options(&head.headers);
     head.version == Version::HTTP_11
         && head.method == Method::GET
         && !has_body
         && protocol.as_bytes().eq_ignore_ascii_case(b"websocket")
-        && options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
+        && options.any(|option| option.eq_ignore_ascii_case(b"upgrade"))
 }
 
 /// Lets a target in absolute form name the host of a client that predates `Host`; a `Host` that

@@ -5,7 +5,6 @@ use super::exchange::Exchange;
 use super::respond;
 use crate::reply::Rejection;
 use crate::upstream::classify;
-use http::StatusCode;
 use pingora::{Error, ErrorSource, ErrorType};
 use pingora_proxy::{FailToProxy, Session};
 use std::sync::Arc;
@@ -23,11 +22,8 @@ pub async fn tell(
         return NOT_TOLD;
     };
     let begun = session.response_written();
-    // After 101 the connection speaks another protocol, to which a document would be noise.
-    let is_final = |status: StatusCode| {
-        !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS
-    };
-    if begun.is_some_and(|head| is_final(head.status)) {
+    // To what a connection speaks after 101, a document would be noise.
+    if begun.is_some_and(|head| respond::is_final(head.status)) {
         return NOT_TOLD;
     }
     let stalled = is_stalled(session, error);

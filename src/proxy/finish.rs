@@ -2,10 +2,11 @@
 
 use super::Gateway;
 use super::exchange::Exchange;
+use super::respond::is_final;
 use crate::exchange::host;
 use crate::telemetry::access_log::Entry;
 use crate::telemetry::metrics::Finished;
-use http::{StatusCode, Version};
+use http::Version;
 use pingora::Error;
 use pingora::protocols::l4::socket::SocketAddr;
 use pingora_proxy::Session;
@@ -24,9 +25,7 @@ pub fn record(gateway: &Gateway, session: &Session, error: Option<&Error>, excha
     let head = session.req_header();
     let written = session.response_written();
     // A client that left after an interim answer has not seen its answer either.
-    let written = written.filter(|head| {
-        !head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS
-    });
+    let written = written.filter(|head| is_final(head.status));
     let status = written.map_or(CLIENT_CLOSED_REQUEST, |head| head.status.as_u16());
     let duration = now - facts.started;
     let answered = attempts.answered.unwrap_or(now);

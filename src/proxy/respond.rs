@@ -3,7 +3,7 @@
 use super::attempt::backend;
 use super::exchange::Exchange;
 use super::forward::via;
-use super::head::edit_response;
+use super::head::{connection_options, edit_response};
 use super::rest;
 use crate::exchange::Response;
 use crate::reply::{About, Rejection, Reply, Stop};
@@ -24,7 +24,7 @@ pub fn upstream_head(
     exchange: &mut Exchange,
 ) -> Result<()> {
     let upgraded = head.status == StatusCode::SWITCHING_PROTOCOLS;
-    if head.status.is_informational() && !upgraded {
+    if !is_final(head.status) {
         edit_response(head, |head| drop_hop_by_hop(&mut head.headers));
         if head.status == StatusCode::CONTINUE {
             // It is the client's turn, if it waited for this.
@@ -76,6 +76,12 @@ pub fn upstream_head(
         dress(session.req_header(), head, exchange);
     });
     Ok(())
+}
+
+/// Whether a head is a client's answer: an interim one is not, but for 101, after which the
+/// connection speaks another protocol.
+pub fn is_final(status: StatusCode) -> bool {
+    !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS
 }
 
 /// Fails when the exchange's time is over. An answer that has begun is then cut off, which the
@@ -177,14 +183,12 @@ fn drop_hop_by_hop(fields: &mut HeaderMap) {
 
 fn named_by_connection(fields: &HeaderMap) -> Option<Vec<HeaderName>> {
     fields.get(CONNECTION)?;
-    let lines = fields.get_all(CONNECTION).iter();
-    let tokens = lines.flat_map(|line| line.as_bytes().split(|&b| b == b','));
     // The usual tokens are no fields, or one that goes anyway.
     let is_usual = |token: &[u8]| {
         [&b"keep-alive"[..], b"close"].iter().any(|usual| token.eq_ignore_ascii_case(usual))
     };
-    let tokens = tokens.map(<[u8]>::trim_ascii).filter(|token| !is_usual(token));
-    let names = tokens.filter_map(|token| HeaderName::from_bytes(token).ok());
+    let named = connection_options(fields).filter(|token| !is_usual(token));
+    let names = named.filter_map(|token| HeaderName::from_bytes(token).ok());
     Some(names.filter(|name| *name != CONTENT_LENGTH && *name != TRANSFER_ENCODING).collect())
 }
 

@@ -15,7 +15,7 @@ use crate::route::Matcher;
 use crate::value::{Invalid, Name, nearest};
 use http::HeaderName;
 use http::header::HOST;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -123,12 +123,12 @@ fn process(document: &Document, folder: &Path, problems: &mut Problems) -> Optio
         let message = "a gateway without a listener serves nobody";
         problems.push(Invalid::new(message).under("listeners"));
     }
-    let mut names = HashMap::new();
+    let mut names = HashSet::new();
     let mut addresses = HashMap::new();
     let mut doors = Vec::new();
     for (index, config) in document.listeners.iter().enumerate() {
         let within = |invalid: Invalid| invalid.under(index).under("listeners");
-        if names.insert(config.name.as_str(), index).is_some() {
+        if !names.insert(config.name.as_str()) {
             let message = format!("listener `{}` stands here twice", config.name);
             problems.push(within(Invalid::new(message).under("name")));
         }

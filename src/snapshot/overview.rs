@@ -51,21 +51,20 @@ pub struct Policy {
 }
 
 impl Overview {
-    /// Reads a document that is sound, and looks it over.
+    /// Reads a document and looks it over.
     ///
     /// # Errors
     ///
     /// Tells what is wrong with the document.
     pub fn read(path: &Path) -> Result<Self, Report> {
-        super::load(path)?;
         let loaded = Loaded::read(path)?;
-        match &loaded.document {
-            Some(document) => Ok(Overview::of(document)),
-            None => Err(loaded.report()),
-        }
+        // Compiling takes the document, and says whether what is seen here may be shown.
+        let overview = loaded.document.as_ref().map(Overview::of);
+        super::compile(loaded)?;
+        Ok(overview.expect("what compiles is a document"))
     }
 
-    /// Looks a sound document over.
+    /// Looks a document over. What is wrong with it is left out, and told by who compiles it.
     fn of(document: &Document) -> Self {
         let paths = loosest(document.listeners.iter().map(ListenerConfig::paths));
         let scopes = Scopes::new(document);
