@@ -89,3 +89,28 @@ fn completions_and_the_manual_name_the_commands() {
         }
     }
 }
+
+/// The first block of a kind in the README.
+fn shown(kind: &str) -> String {
+    let readme = fs::read_to_string("README.md").unwrap();
+    let (_, after) = readme.split_once(&format!("```{kind}\n")).unwrap();
+    after.split_once("```").unwrap().0.to_owned()
+}
+
+#[test]
+fn the_readmes_tour_is_served_and_its_mistakes_are_told_as_it_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let check = |text: &str| {
+        fs::write(folder.path().join("gateway.yaml"), text).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sluicegate"));
+        command.current_dir(&folder).args(["check", "gateway.yaml"]).output().unwrap()
+    };
+    let tour = shown("yaml");
+    let output = check(&tour);
+    assert!(output.status.success(), "{output:?}");
+
+    let slips = tour.replacen("timeouts:", "timeout:", 1);
+    let output = check(&slips.replacen("service: users", "service: user", 1));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(format!("$ sluicegate check gateway.yaml\n{said}"), shown("console"));
+}
