@@ -18,7 +18,9 @@ mod nearest;
 mod one_or_many;
 pub mod outside;
 mod pattern;
+mod percent;
 pub(crate) mod schema;
+mod span;
 mod template;
 mod text;
 mod token;
@@ -33,6 +35,8 @@ pub use name::Name;
 pub use name_map::NameMap;
 pub use one_or_many::OneOrMany;
 pub use pattern::Pattern;
+pub use percent::Percent;
+pub use span::Span;
 pub use template::{Escape, Piece, Reference, Source, Template};
 pub use token::{HeaderName, Method};
 
