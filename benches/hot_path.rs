@@ -7,6 +7,7 @@ use sluicegate::config::Loaded;
 use sluicegate::exchange::{Connection, Facts, Listener, PathRules, Request, Response, Timeouts};
 use sluicegate::exchange::{Trace, UpstreamRequest, request_id};
 use sluicegate::policy::{Block, Chain, Compiler, Scope, States};
+use sluicegate::shared::Shared;
 use sluicegate::snapshot;
 use sluicegate::value::CidrSet;
 use std::fmt::Write;
@@ -110,7 +111,7 @@ fn compiling(criterion: &mut Criterion) {
         let text = document(routes);
         group.bench_function(BenchmarkId::new("routes", routes), |bencher| {
             let read = || Loaded::from_text(Path::new("bench.yaml"), black_box(&text).clone());
-            bencher.iter(|| snapshot::compile(read()).unwrap());
+            bencher.iter(|| snapshot::compile(read(), &Shared::default()).unwrap());
         });
     }
     group.finish();

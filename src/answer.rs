@@ -18,11 +18,18 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub enum Answer {
     /// A service, by way of Pingora's proxying.
-    Service(Backend),
+    Service(Backends),
     /// The gateway, with what the configuration says.
     Respond(Respond),
     /// The gateway, with another place to ask.
     Redirect(Redirect),
+}
+
+/// The services that may answer a route.
+#[derive(Debug)]
+pub struct Backends {
+    /// All of them; at least one.
+    pub all: Vec<Backend>,
 }
 
 /// A service as one route uses it.
@@ -37,10 +44,10 @@ pub struct Backend {
 }
 
 impl Answer {
-    /// The service that answers, if one does.
-    pub fn backend(&self) -> Option<&Backend> {
+    /// The services that may answer, if it is a service that does.
+    pub fn backends(&self) -> Option<&Backends> {
         match self {
-            Answer::Service(backend) => Some(backend),
+            Answer::Service(backends) => Some(backends),
             Answer::Respond(_) | Answer::Redirect(_) => None,
         }
     }

@@ -15,6 +15,8 @@ pub mod reply;
 pub mod route;
 pub mod upstream;
 
+pub mod shared;
+
 pub mod answer;
 pub mod policy;
 

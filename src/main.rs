@@ -4,6 +4,7 @@ use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use sluicegate::config::{Report, schema};
 use sluicegate::server::{self, End};
+use sluicegate::shared::Shared;
 use sluicegate::snapshot::{self, Compiled, Overview};
 use sluicegate::{telemetry, version};
 use std::io::{ErrorKind, Write};
@@ -113,7 +114,7 @@ fn main() -> ExitCode {
 
 fn run(config: &Path) -> ExitCode {
     telemetry::log::init();
-    let compiled = match snapshot::load(config) {
+    let compiled = match snapshot::load(config, &Shared::default()) {
         Ok((compiled, remarks)) => {
             eprint!("{remarks}");
             compiled
@@ -128,7 +129,7 @@ fn run(config: &Path) -> ExitCode {
 }
 
 fn check(config: &Path, format: Format) -> ExitCode {
-    let loaded = snapshot::load(config);
+    let loaded = snapshot::load(config, &Shared::default());
     if format == Format::Json {
         let (ok, report) = match &loaded {
             Ok((_, remarks)) => (true, remarks),

@@ -16,6 +16,7 @@ mod finish;
 mod forward;
 mod framing;
 mod head;
+mod outcome;
 mod respond;
 mod rest;
 mod target;
@@ -133,30 +134,20 @@ impl ProxyHttp for Gateway {
         ctx: &mut Self::CTX,
         mut error: Box<Error>,
     ) -> Box<Error> {
-        attempt::not_connected(session, begun(ctx), &mut error);
+        outcome::not_connected(session, begun(ctx), &mut error);
         error
     }
 
-    /// An attempt failed after it was connected. A repetition is considered for what RFC 9110
-    /// §9.2.2 calls idempotent, on a connection that the service had closed, and for nothing of
-    /// which the client has seen an answer.
+    /// An attempt failed after it was connected.
     fn error_while_proxy(
         &self,
         _: &HttpPeer,
         session: &mut Session,
-        mut error: Box<Error>,
+        error: Box<Error>,
         ctx: &mut Self::CTX,
         reused: bool,
     ) -> Box<Error> {
-        attempt::failed(session, begun(ctx), &error);
-        let repeatable = session.req_header().method.is_idempotent()
-            && !session.as_ref().retry_buffer_truncated()
-            && session.response_written().is_none();
-        match repeatable {
-            true => error.retry.decide_reuse(reused),
-            false => error.set_retry(false),
-        }
-        error
+        outcome::broken(session, begun(ctx), error, reused)
     }
 
     /// Tells the client what it may know of a failure, if it can still be told.

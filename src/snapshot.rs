@@ -20,6 +20,7 @@ use crate::config::{Loaded, Report, Severity};
 use crate::exchange::Parameters;
 use crate::policy::Chain;
 use crate::route::Matcher;
+use crate::shared::Shared;
 use crate::telemetry::access_log::Options;
 use crate::upstream::Service;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -95,13 +96,14 @@ pub struct Compiled {
     pub process: Process,
 }
 
-/// Reads and compiles a document, as serving it would, with what there is to remark on it.
+/// Reads and compiles a document, as serving it would, with what there is to remark on it. What is
+/// known already of what it names is found in `shared`.
 ///
 /// # Errors
 ///
 /// Tells all that is wrong with it, as far as one mistake does not follow from another.
-pub fn load(path: &Path) -> Result<(Compiled, Report), Report> {
-    compile(Loaded::read(path)?)
+pub fn load(path: &Path, shared: &Shared) -> Result<(Compiled, Report), Report> {
+    compile(Loaded::read(path)?, shared)
 }
 
 /// Compiles a document that was read.
@@ -109,11 +111,11 @@ pub fn load(path: &Path) -> Result<(Compiled, Report), Report> {
 /// # Errors
 ///
 /// Tells all that is wrong with it, as far as one mistake does not follow from another.
-pub fn compile(mut loaded: Loaded) -> Result<(Compiled, Report), Report> {
+pub fn compile(mut loaded: Loaded, shared: &Shared) -> Result<(Compiled, Report), Report> {
     let Some(document) = loaded.document.take() else {
         return Err(loaded.report());
     };
-    let outcome = compile::compile(&document, generation(loaded.texts()), loaded.folder());
+    let outcome = compile::compile(&document, generation(loaded.texts()), loaded.folder(), shared);
     for invalid in outcome.wrong {
         loaded.add(Severity::Error, invalid);
     }

@@ -24,6 +24,7 @@ mod span;
 mod template;
 mod text;
 mod token;
+mod weight;
 
 pub use bytes::ByteSize;
 pub use cidr::{Cidr, CidrSet};
@@ -39,6 +40,7 @@ pub use percent::Percent;
 pub use span::Span;
 pub use template::{Escape, Piece, Reference, Source, Template};
 pub use token::{HeaderName, Method};
+pub use weight::Weight;
 
 pub(crate) use nearest::nearest;
 pub(crate) use text::{deserialize_quantity, deserialize_text};

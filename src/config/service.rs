@@ -1,8 +1,12 @@
 //! Backends.
 
+mod balancing;
+
+pub use balancing::{AlgorithmConfig, BalancingConfig, BalancingSettings};
+
 use crate::policy::{Setting, timeouts};
 use crate::upstream::Address;
-use crate::value::Name;
+use crate::value::{Name, Weight};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -20,6 +24,11 @@ pub struct ServiceConfig {
     pub protocol: ServiceProtocol,
     /// TLS to its endpoints; `https://` means it too.
     pub tls: Option<ServiceTls>,
+    /// How its requests are spread over its endpoints: `round_robin` where it is left out.
+    pub load_balancing: Option<BalancingConfig>,
+    /// When a request goes to it on a connection that was used before: `safe` where it is left out.
+    #[serde(default)]
+    pub connection_reuse: ReuseConfig,
     /// Whether it gets the client's `Host`, instead of its own authority.
     #[serde(default)]
     pub preserve_host: bool,
@@ -33,8 +42,17 @@ pub struct ServiceConfig {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Endpoint")]
 pub struct EndpointConfig {
-    /// `ADDRESS:PORT`, `NAME:PORT` or `unix:PATH`.
+    /// `ADDRESS:PORT`, `NAME:PORT` or `unix:PATH`. Each address that a name resolves to is an
+    /// endpoint.
     pub address: Address,
+    /// Its share of the requests beside the other endpoints' weights, from 1 to 65535; 1 where it is
+    /// left out.
+    #[serde(default)]
+    pub weight: Weight,
+    /// The group that it belongs to: one of a higher number serves when too few of those before it
+    /// can. 0 where it is left out.
+    #[serde(default)]
+    pub priority: u8,
 }
 
 /// What a service speaks.
@@ -48,6 +66,25 @@ pub enum ServiceProtocol {
     H2,
     /// HTTP/2 in plain text, by prior knowledge.
     H2c,
+    /// gRPC: HTTP/2, inside TLS or in plain text, with gRPC's statuses understood.
+    Grpc,
+}
+
+/// When a request goes to a service on a connection that was used before. The service may close
+/// such a connection at the moment that the request is sent, and a request that may not be repeated
+/// (RFC 9110 §9.2.2) is then lost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "ConnectionReuse")]
+pub enum ReuseConfig {
+    /// When the request may be repeated, or is not the first of its client's connection: that client
+    /// has to expect the same of its own connection.
+    #[default]
+    Safe,
+    /// Whenever there is one.
+    Always,
+    /// Never.
+    Never,
 }
 
 /// TLS to a service. Its certificate is checked against the system's authorities.

@@ -85,6 +85,12 @@ pub struct Connection {
     waiting_since: AtomicU64,
     /// For how many microseconds the service may say nothing, where the connection keeps that.
     patience: AtomicU64,
+    /// Microseconds since `accepted` at which the present attempt must have brought an answer.
+    attempt: AtomicU64,
+    /// Whether the present attempt's time is over.
+    attempt_over: AtomicBool,
+    /// How many requests it has brought.
+    requests: AtomicU32,
     reading_head: AtomicBool,
     multiplexed: AtomicBool,
     in_flight: AtomicU32,
@@ -108,6 +114,9 @@ impl Connection {
             deadline: AtomicU64::new(NEVER),
             waiting_since: AtomicU64::new(0),
             patience: AtomicU64::new(NEVER),
+            attempt: AtomicU64::new(NEVER),
+            attempt_over: AtomicBool::new(false),
+            requests: AtomicU32::new(0),
             reading_head: AtomicBool::new(true),
             multiplexed: AtomicBool::new(false),
             in_flight: AtomicU32::new(0),
@@ -146,9 +155,42 @@ impl Connection {
         self.timed_out.load(Relaxed)
     }
 
-    /// Says that a limit was reached.
-    pub fn set_timed_out(&self) {
-        self.timed_out.store(true, Relaxed);
+    /// Says that the limit was reached. Where that is an attempt's and not the request's, it is no
+    /// end of the connection: another attempt may follow.
+    pub fn expire(&self, now: Instant) {
+        let is_attempts = self.phase() == Phase::Busy && self.at(now) < self.deadline.load(Relaxed);
+        if is_attempts {
+            self.attempt_over.store(true, Relaxed);
+            self.attempt.store(NEVER, Relaxed);
+            self.patience.store(NEVER, Relaxed);
+        } else {
+            self.timed_out.store(true, Relaxed);
+        }
+    }
+
+    /// Whether the present attempt's time is over, as the connection keeps it.
+    pub fn is_attempt_over(&self) -> bool {
+        self.attempt_over.load(Relaxed)
+    }
+
+    /// Begins an attempt: sets, or with `None` lifts, the moment by which it must have brought an
+    /// answer. A multiplexed connection keeps none.
+    pub fn begin_attempt(&self, limit: Option<Instant>) {
+        if !self.multiplexed.load(Relaxed) {
+            self.attempt_over.store(false, Relaxed);
+            self.attempt.store(limit.map_or(NEVER, |limit| self.at(limit)), Relaxed);
+        }
+    }
+
+    /// Says that the present attempt has brought an answer.
+    pub fn attempt_answered(&self) {
+        self.attempt.store(NEVER, Relaxed);
+    }
+
+    /// Whether the request in flight is the first that it has brought; each is on a multiplexed
+    /// connection, whose requests come without waiting for each other.
+    pub fn is_first_request(&self) -> bool {
+        self.requests.load(Relaxed) <= 1 || self.multiplexed.load(Relaxed)
     }
 
     /// Whether a head of its could not be read, and was answered so.
@@ -183,6 +225,7 @@ impl Connection {
     /// Says that a head is complete; the guard says when its exchange is over.
     pub fn begin(self: &Arc<Self>) -> InFlight {
         self.reading_head.store(false, Relaxed);
+        self.requests.store(self.requests.load(Relaxed).saturating_add(1), Relaxed);
         self.in_flight.store(self.in_flight.load(Relaxed) + 1, Relaxed);
         InFlight(Arc::clone(self))
     }
@@ -226,7 +269,8 @@ impl Connection {
             Phase::Busy => {
                 let waiting_since = self.waiting_since.load(Relaxed);
                 let silent = waiting_since.saturating_add(self.patience.load(Relaxed));
-                return match self.deadline.load(Relaxed).min(silent) {
+                let attempt = self.attempt.load(Relaxed);
+                return match self.deadline.load(Relaxed).min(silent).min(attempt) {
                     NEVER => None,
                     limit => self.accepted.checked_add(Duration::from_micros(limit)),
                 };
@@ -255,6 +299,8 @@ impl Drop for InFlight {
         if left == 0 {
             connection.deadline.store(NEVER, Relaxed);
             connection.patience.store(NEVER, Relaxed);
+            connection.attempt.store(NEVER, Relaxed);
+            connection.attempt_over.store(false, Relaxed);
             connection.since.store(connection.at(Instant::now()), Relaxed);
         }
     }
@@ -311,6 +357,25 @@ mod tests {
         connection.set_deadline(None);
         connection.set_patience(None);
         assert_eq!(connection.limit(), None);
+        drop(in_flight);
+    }
+
+    #[test]
+    fn an_attempts_time_ends_the_attempt_and_the_requests_time_the_connection() {
+        let now = Instant::now();
+        let connection = connection(now);
+        let in_flight = connection.begin();
+        let (attempt, request) = (now + Duration::from_secs(1), now + Duration::from_secs(3));
+        connection.set_deadline(Some(request));
+        connection.begin_attempt(Some(attempt));
+        assert_eq!(connection.limit(), Some(attempt));
+        connection.expire(attempt);
+        assert!(connection.is_attempt_over() && !connection.timed_out());
+        connection.begin_attempt(None);
+        assert!(!connection.is_attempt_over());
+        assert_eq!(connection.limit(), Some(request));
+        connection.expire(request);
+        assert!(connection.timed_out());
         drop(in_flight);
     }
 

@@ -5,7 +5,7 @@ use crate::exchange::{Facts, InFlight};
 use crate::policy::States;
 use crate::reply::Rejection;
 use crate::snapshot::{Route, View};
-use pingora::protocols::l4::socket::SocketAddr;
+use crate::upstream::{Endpoint, Occupied};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -38,16 +38,20 @@ pub struct Exchange {
 pub struct Attempts {
     /// How many there were.
     pub count: u32,
-    /// The turn of the first, once it was taken.
-    pub turn: Option<usize>,
+    /// The number of the backend that was chosen, among those of the route.
+    pub backend: usize,
+    /// The endpoints that failed.
+    pub tried: Vec<Arc<Endpoint>>,
     /// When the present one began.
     pub began: Option<Instant>,
     /// How long all of them took until they failed or the service's head came.
     pub waited: Duration,
     /// When the service's head came.
     pub answered: Option<Instant>,
-    /// The number of the present one's endpoint in its service, and where it was found.
-    pub endpoint: Option<(usize, SocketAddr)>,
+    /// The endpoint of the present one, or of the last.
+    pub endpoint: Option<Arc<Endpoint>>,
+    /// Counts the present one at its endpoint.
+    pub occupied: Option<Occupied>,
 }
 
 impl Exchange {
@@ -58,7 +62,7 @@ impl Exchange {
 
     /// The service that is to answer it, if it is routed to one.
     pub fn backend(&self) -> Option<&Backend> {
-        self.route()?.answer.backend()
+        self.route()?.answer.backends()?.all.get(self.attempts.backend)
     }
 
     /// Whether its whole time is over.
@@ -73,6 +77,14 @@ impl Exchange {
 }
 
 impl Attempts {
+    /// The present attempt has failed: the next one prefers another endpoint.
+    pub fn fail(&mut self) {
+        self.settle();
+        if self.occupied.take().is_some() {
+            self.tried.extend(self.endpoint.clone());
+        }
+    }
+
     /// The present attempt's waiting is over, as an answer has come or it failed; the duration of
     /// the wait, the first time.
     pub fn settle(&mut self) -> Option<(Instant, Duration)> {

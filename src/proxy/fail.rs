@@ -1,7 +1,7 @@
 //! An exchange fails: what the client may know of it.
 
-use super::attempt::is_stalled;
 use super::exchange::Exchange;
+use super::outcome::is_stalled;
 use super::respond;
 use crate::reply::Rejection;
 use crate::upstream::classify;

@@ -8,7 +8,6 @@ use crate::telemetry::access_log::Entry;
 use crate::telemetry::metrics::Finished;
 use http::Version;
 use pingora::Error;
-use pingora::protocols::l4::socket::SocketAddr;
 use pingora_proxy::Session;
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -45,14 +44,8 @@ pub fn record(gateway: &Gateway, session: &Session, error: Option<&Error>, excha
         (None, error) => error.map(|error| Cow::Owned(error.to_string())),
     };
     let route = route.map(|index| &view.snapshot.routes[index]);
-    let backend = route.filter(|_| attempts.count > 0).and_then(|route| route.answer.backend());
+    let backend = exchange.backend().filter(|_| attempts.count > 0);
     let service = backend.map(|backend| &*backend.service);
-    let endpoint = attempts.endpoint.as_ref().zip(service).map(|((number, address), service)| {
-        match service.endpoints[*number].address.fixed_text() {
-            Some(text) => Endpoint::Written(text),
-            None => Endpoint::Resolved(address),
-        }
-    });
     gateway.access_log.write(&Entry {
         time: facts.time,
         request_id: facts.request_id(),
@@ -66,10 +59,7 @@ pub fn record(gateway: &Gateway, session: &Session, error: Option<&Error>, excha
         protocol: protocol(head.version),
         route: route.map(|route| &*route.name),
         service: service.map(|service| &*service.name),
-        endpoint: endpoint.as_ref().map(|endpoint| match endpoint {
-            Endpoint::Written(text) => text as &dyn Display,
-            Endpoint::Resolved(address) => *address as &dyn Display,
-        }),
+        endpoint: attempts.endpoint.as_ref().map(|endpoint| &endpoint.address as &dyn Display),
         status,
         duration,
         upstream: service.map(|_| attempts.waited),
@@ -80,12 +70,6 @@ pub fn record(gateway: &Gateway, session: &Session, error: Option<&Error>, excha
         error: cause.as_deref(),
         headers: &head.headers,
     });
-}
-
-/// An endpoint's address, as it was written down or as its name was resolved.
-enum Endpoint<'a> {
-    Written(&'a str),
-    Resolved(&'a SocketAddr),
 }
 
 fn protocol(version: Version) -> &'static str {

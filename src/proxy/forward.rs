@@ -33,7 +33,7 @@ pub fn head(
 ) -> Result<()> {
     let judged = edit_request(head, |head| {
         let Exchange { view, facts, states, attempts, route, tunnel, .. } = &mut *exchange;
-        let service = &backend(&view.snapshot.routes, *route).service;
+        let service = &backend(view, *route, attempts).service;
         let route = routed(&view.snapshot.routes, *route);
         let fields = &mut head.headers;
         // A copy has room for what it copies alone.
@@ -61,8 +61,8 @@ pub fn head(
             fields.entry(HOST).or_insert_with(|| {
                 HeaderValue::from_bytes(host(client)).unwrap_or(HeaderValue::from_static(""))
             });
-        } else if let Some((number, _)) = attempts.endpoint {
-            fields.insert(HOST, service.endpoints[number].host.clone());
+        } else if let Some(endpoint) = &attempts.endpoint {
+            fields.insert(HOST, endpoint.host.clone());
         }
         route.chain.on_upstream_request(&mut UpstreamRequest { head, client, facts }, states)
     });

@@ -39,7 +39,7 @@ pub fn upstream_head(
     }
     if let Some((now, waited)) = exchange.attempts.settle() {
         exchange.attempts.answered = Some(now);
-        let backend = backend(&exchange.view.snapshot.routes, exchange.route);
+        let backend = backend(&exchange.view, exchange.route, &exchange.attempts);
         exchange.view.service(backend.index).metrics.answered(waited);
     }
     in_time(exchange)?;

@@ -181,8 +181,9 @@ impl<S: Transport> Client<S> {
             }
             ready!(self.alarm.as_mut().poll(cx));
             self.is_set = false;
-            if self.connection.limit().is_some_and(|limit| Instant::now() >= limit) {
-                self.connection.set_timed_out();
+            let now = Instant::now();
+            if self.connection.limit().is_some_and(|limit| now >= limit) {
+                self.connection.expire(now);
                 return Poll::Ready(io::ErrorKind::TimedOut.into());
             }
         }

@@ -7,7 +7,7 @@ use crate::snapshot::{Compiled, Process, Snapshot, View};
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::process::Process as Figures;
-use crate::upstream::keep_resolved;
+use crate::upstream::Keeper;
 use crate::version;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ pub async fn run(compiled: Compiled) -> Result<End, Error> {
         .map_err(|source| Error::AccessLog { target: process.access_log.path.clone(), source })?;
     let admin = process.admin.as_ref().map(admin::bind).transpose()?;
     let snapshot = Arc::new(snapshot);
-    resolve(&snapshot).await;
+    let _keepers = keep(&snapshot).await;
 
     let (shutdown, is_shutdown) = watch::channel(false);
     let mut workers = start(&process, &snapshot, &access_log, is_shutdown)?;
@@ -62,22 +62,17 @@ pub async fn run(compiled: Compiled) -> Result<End, Error> {
     Ok(end)
 }
 
-/// Asks for the names of all services at once, and lets the slow ones come in later.
-async fn resolve(snapshot: &Snapshot) {
-    let answers: Vec<_> = snapshot
-        .services
-        .iter()
-        .map(|service| {
-            let service = Arc::clone(service);
-            tokio::spawn(async move { keep_resolved(&service).await })
-        })
-        .collect();
+/// Begins to keep the services, and waits for the endpoints of all at once; the slow ones come in
+/// later.
+async fn keep(snapshot: &Snapshot) -> Vec<Keeper> {
+    let mut keepers: Vec<Keeper> = snapshot.services.iter().map(Keeper::start).collect();
     let all = async {
-        for answer in answers {
-            drop(answer.await);
+        for keeper in &mut keepers {
+            keeper.first_answer().await;
         }
     };
     drop(timeout(FIRST_ANSWERS, all).await);
+    keepers
 }
 
 /// Binds every socket before the first connection is taken, since a process that cannot have all

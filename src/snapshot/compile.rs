@@ -12,6 +12,7 @@ use super::{Admin, Compiled, Door, Process, Snapshot};
 use crate::config::{Document, Threads};
 use crate::policy::Compiler;
 use crate::route::Matcher;
+use crate::shared::Shared;
 use crate::value::{Invalid, Name, nearest};
 use http::HeaderName;
 use http::header::HOST;
@@ -69,10 +70,10 @@ impl Problems {
 }
 
 /// Compiles a document; its files are found from `folder`.
-pub fn compile(document: &Document, generation: u64, folder: &Path) -> Outcome {
+pub fn compile(document: &Document, generation: u64, folder: &Path, shared: &Shared) -> Outcome {
     let mut problems = Problems::default();
     let process = process(document, folder, &mut problems);
-    let services = services::services(&document.services, &mut problems);
+    let services = services::services(&document.services, shared, &mut problems);
     let mut compiler = Compiler::default();
     let compiled = routes::routes(document, &services, &mut compiler, &mut problems);
     let unmatched = compiler.compile(&[scopes::everywhere(document)], problems.all());

@@ -7,6 +7,7 @@ use super::compile::scopes::Scopes;
 use crate::config::{Document, ListenerConfig, Loaded, Report, RouteConfig};
 use crate::policy::Scope;
 use crate::route::{Condition, HostPattern, PathPattern, Rule, Test, in_order};
+use crate::shared::Shared;
 use crate::value::Step;
 use serde::Serialize;
 use std::fmt::{self, Display, Write};
@@ -60,7 +61,7 @@ impl Overview {
         let loaded = Loaded::read(path)?;
         // Compiling takes the document, and says whether what is seen here may be shown.
         let overview = loaded.document.as_ref().map(Overview::of);
-        super::compile(loaded)?;
+        super::compile(loaded, &Shared::default())?;
         Ok(overview.expect("what compiles is a document"))
     }
 
@@ -80,8 +81,11 @@ impl Overview {
             .enumerate()
             .map(|(number, route)| {
                 let service = route.service.as_ref();
-                let service = service.and_then(|name| document.services.position(name));
-                let scopes = scopes.of(number, route, service, &mut problems);
+                let services: Vec<usize> = service
+                    .into_iter()
+                    .filter_map(|name| document.services.position(name))
+                    .collect();
+                let scopes = scopes.of(number, route, &services, &mut problems);
                 effective(&scopes.unwrap_or_default())
             })
             .collect();

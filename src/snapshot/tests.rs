@@ -1,4 +1,5 @@
 use crate::config::Loaded;
+use crate::shared::Shared;
 use proptest::prelude::*;
 use std::path::Path;
 
@@ -15,7 +16,8 @@ routes:
 ";
 
 fn compile(text: &str) -> String {
-    match super::compile(Loaded::from_text(Path::new("a.yaml"), text.to_owned())) {
+    let loaded = Loaded::from_text(Path::new("a.yaml"), text.to_owned());
+    match super::compile(loaded, &Shared::default()) {
         Ok((_, remarks)) => remarks.to_string(),
         Err(report) => report.to_string(),
     }

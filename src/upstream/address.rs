@@ -2,7 +2,6 @@
 
 use crate::value::deserialize_text;
 use crate::value::schema::word_schema;
-use pingora::protocols::l4::socket::SocketAddr as PeerAddress;
 use pingora::upstreams::peer::HttpPeer;
 use serde::Deserialize;
 use serde::de::Deserializer;
@@ -104,15 +103,6 @@ impl Address {
             Address::Ip(address) => address.ip().to_string(),
             Address::Name(name, _) => name.trim_end_matches('.').to_owned(),
             Address::Unix(_) => "localhost".to_owned(),
-        }
-    }
-
-    /// The peer's address where no name has to be resolved.
-    pub(super) fn fixed(&self) -> Option<PeerAddress> {
-        match self {
-            Address::Ip(address) => Some(PeerAddress::Inet(*address)),
-            Address::Name(..) => None,
-            Address::Unix(_) => Some(self.template(false, "")._address),
         }
     }
 }

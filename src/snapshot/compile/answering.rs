@@ -10,22 +10,12 @@ use std::sync::Arc;
 
 /// What a route says that it is answered by.
 pub enum Answering {
-    /// The service of this number.
-    Service(usize, Arc<Service>),
+    /// These services, by their numbers.
+    Services(Vec<(usize, Arc<Service>)>),
     /// The gateway, with what the configuration says.
     Respond(Respond),
     /// The gateway, with another place to ask.
     Redirect(Redirect),
-}
-
-impl Answering {
-    /// The number of the service, if one answers.
-    pub fn service(&self) -> Option<usize> {
-        match self {
-            Answering::Service(number, _) => Some(*number),
-            Answering::Respond(_) | Answering::Redirect(_) => None,
-        }
-    }
 }
 
 /// Finds what answers a route; nothing where that is a service that is wrong itself, and told so.
@@ -66,7 +56,7 @@ pub fn answering(
     let Document { services: configs, written, .. } = document;
     match configs.position(wanted) {
         Some(index) => {
-            Ok(services[index].clone().map(|service| Answering::Service(index, service)))
+            Ok(services[index].clone().map(|service| Answering::Services(vec![(index, service)])))
         }
         None if written.services.contains(wanted.as_str()) => Ok(None),
         None => {

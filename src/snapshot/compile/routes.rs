@@ -4,7 +4,7 @@ use super::Problems;
 use super::answering::{Answering, answering};
 use super::rule::{check_reference, loosest, parameters, rule};
 use super::scopes::Scopes;
-use crate::answer::{Answer, Backend};
+use crate::answer::{Answer, Backend, Backends};
 use crate::config::{Document, ListenerConfig, RouteConfig};
 use crate::exchange::PathRules;
 use crate::policy::Compiler;
@@ -75,8 +75,7 @@ impl<'a> Routes<'a> {
         let rule = self.problems.take(rule);
         let answering = answering(config, self.document, self.services).map_err(within);
         let answering = self.problems.take(answering)??;
-        let service = answering.service();
-        let scopes = self.scopes.of(number, config, service, self.problems)?;
+        let scopes = self.scopes.of(number, config, &[], self.problems)?;
         let (chain, stages) = self.compiler.compile(&scopes, self.problems.all())?;
         if stages.auth.is_none() {
             let message = format!(
@@ -88,10 +87,9 @@ impl<'a> Routes<'a> {
             return None;
         }
         let rule = rule?;
-        let timeouts = stages.timeouts.as_deref().copied().unwrap_or_default();
         let answer = match answering {
-            Answering::Service(index, service) => {
-                Answer::Service(Backend { service, index, timeouts })
+            Answering::Services(services) => {
+                Answer::Service(self.backends(number, config, services)?)
             }
             Answering::Respond(respond) => Answer::Respond(respond),
             Answering::Redirect(redirect) => Answer::Redirect(redirect),
@@ -101,8 +99,26 @@ impl<'a> Routes<'a> {
             let checked = check_reference(reference, &config.name, &parameters);
             self.problems.take(checked.map_err(within));
         }
-        let (name, time) = (config.name.as_str().into(), timeouts.request);
+        let time = stages.timeouts.as_deref().and_then(|timeouts| timeouts.request);
+        let name = config.name.as_str().into();
         let route = Route { name, parameters, chain, answer, time };
         Some(Compiled { route, rule, number })
+    }
+
+    /// Finds what each service means to this route: its own block says how an attempt at it goes.
+    fn backends(
+        &mut self,
+        number: usize,
+        config: &RouteConfig,
+        services: Vec<(usize, Arc<Service>)>,
+    ) -> Option<Backends> {
+        let mut all = Vec::with_capacity(services.len());
+        for (index, service) in services {
+            let scopes = self.scopes.of(number, config, &[index], self.problems)?;
+            let (_, stages) = self.compiler.compile(&scopes, self.problems.all())?;
+            let timeouts = stages.timeouts.as_deref().copied().unwrap_or_default();
+            all.push(Backend { service, index, timeouts });
+        }
+        Some(Backends { all })
     }
 }

@@ -29,19 +29,19 @@ impl<'a> Scopes<'a> {
         Scopes { services: document.services.iter().map(|(_, one)| block(one)).collect(), document }
     }
 
-    /// The scopes of a route, the least specific first: the document, the service if one answers, the policy
-    /// sets in the order of `use`, the route. None where one of the sets does not exist, which is
-    /// told.
+    /// The scopes of a route, the least specific first: the document, the services that are asked
+    /// about, the policy sets in the order of `use`, the route. None where one of the sets does not
+    /// exist, which is told.
     pub fn of<'b>(
         &'b self,
         index: usize,
         config: &'b RouteConfig,
-        service: Option<usize>,
+        asked: &[usize],
         problems: &mut Problems,
     ) -> Option<Vec<Scope<'b>>> {
         let Document { policy_sets, services, written, .. } = self.document;
         let mut scopes = vec![everywhere(self.document)];
-        if let Some(service) = service {
+        for &service in asked {
             let (name, _) = services.at(service).expect("the number is of this document");
             let at = vec!["services".into(), name.as_str().into(), "policies".into()];
             scopes.push(Scope { id: 1 + service, at, block: &self.services[service] });

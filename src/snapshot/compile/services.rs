@@ -1,43 +1,62 @@
-//! Services and their endpoints.
+//! Services and where their endpoints come from.
 
 use super::Problems;
 use crate::config::{EndpointConfig, ServiceConfig, ServiceProtocol};
-use crate::upstream::{Address, Endpoint, Protocol, Service};
+use crate::shared::Shared;
+use crate::upstream::{Address, Blueprint, Found, Origin, Protocol, Service};
 use crate::value::{Invalid, NameMap};
-use http::HeaderValue;
 use std::sync::Arc;
 
 /// Compiles the services; none stands in the place of one that is wrong.
 pub fn services(
     configs: &NameMap<ServiceConfig>,
+    shared: &Shared,
     problems: &mut Problems,
 ) -> Vec<Option<Arc<Service>>> {
     let services = configs.iter().map(|(name, config)| {
-        let endpoints = endpoints(config).map_err(|invalid| invalid.under(name.as_str()));
-        let endpoints = problems.take(endpoints.map_err(|invalid| invalid.under("services")))?;
-        let preserve_host = config.preserve_host;
-        Some(Arc::new(Service { name: name.as_str().into(), preserve_host, endpoints }))
+        let service = service(name, config, shared);
+        let within = |invalid: Invalid| invalid.under(name.as_str()).under("services");
+        problems.take(service.map(Arc::new).map_err(within))
     });
     services.collect()
 }
 
-fn endpoints(config: &ServiceConfig) -> Result<Vec<Endpoint>, Invalid> {
-    let (addresses, scheme_tls) = match (&config.url, &config.endpoints) {
+fn service(name: &str, config: &ServiceConfig, shared: &Shared) -> Result<Service, Invalid> {
+    let (origins, scheme_tls) = origins(config)?;
+    let blueprint = blueprint(config, scheme_tls)?;
+    let state = shared.service(name);
+    Ok(Service::new(name.into(), config.preserve_host, blueprint, origins, state))
+}
+
+/// Where its endpoints come from, and whether a url says that they are inside TLS.
+fn origins(config: &ServiceConfig) -> Result<(Vec<Origin>, Option<bool>), Invalid> {
+    match (&config.url, &config.endpoints) {
         (Some(url), None) => {
             let (address, tls) = from_url(url).map_err(|invalid| invalid.under("url"))?;
-            (vec![address], Some(tls))
+            Ok((vec![origin(&address, 1, 0)], Some(tls)))
         }
         (None, Some(endpoints)) if endpoints.is_empty() => {
-            return Err(Invalid::new("at least one endpoint is needed").under("endpoints"));
+            Err(Invalid::new("at least one endpoint is needed").under("endpoints"))
         }
         (None, Some(endpoints)) => {
-            let address = |endpoint: &EndpointConfig| endpoint.address.clone();
-            (endpoints.iter().map(address).collect(), None)
+            let origin =
+                |one: &EndpointConfig| origin(&one.address, one.weight.get(), one.priority);
+            Ok((endpoints.iter().map(origin).collect(), None))
         }
-        _ => {
-            return Err(Invalid::new("exactly one of `url` and `endpoints` is needed"));
+        _ => Err(Invalid::new("exactly one of `url` and `endpoints` is needed")),
+    }
+}
+
+fn origin(address: &Address, weight: u32, priority: u8) -> Origin {
+    match address {
+        Address::Name(name, port) => {
+            Origin::Named { name: name.as_str().into(), port: *port, weight, priority }
         }
-    };
+        address => Origin::Fixed(Found { weight, priority, ..Found::at(address.clone()) }),
+    }
+}
+
+fn blueprint(config: &ServiceConfig, scheme_tls: Option<bool>) -> Result<Blueprint, Invalid> {
     if scheme_tls == Some(false) && config.tls.is_some() {
         let message = "`tls` does not fit a `http://` url, write `https://`";
         return Err(Invalid::new(message).under("tls"));
@@ -45,7 +64,9 @@ fn endpoints(config: &ServiceConfig) -> Result<Vec<Endpoint>, Invalid> {
     let tls = scheme_tls.unwrap_or(config.tls.is_some());
     let protocol = match (config.protocol, tls) {
         (ServiceProtocol::Http1, _) => Protocol::Http1,
-        (ServiceProtocol::H2, true) | (ServiceProtocol::H2c, false) => Protocol::H2,
+        (ServiceProtocol::H2, true)
+        | (ServiceProtocol::H2c, false)
+        | (ServiceProtocol::Grpc, _) => Protocol::H2,
         (ServiceProtocol::H2, false) => {
             let message = "`h2` needs TLS; in plain text it is called `h2c`";
             return Err(Invalid::new(message).under("protocol"));
@@ -56,20 +77,8 @@ fn endpoints(config: &ServiceConfig) -> Result<Vec<Endpoint>, Invalid> {
         }
     };
     let sni = config.tls.as_ref().and_then(|tls| tls.sni.as_ref());
-    let endpoint = |address: Address| {
-        let host = HeaderValue::from_str(&authority(&address, tls))
-            .expect("an address is made of characters that a header value may have");
-        let name = sni.map_or_else(|| address.server_name(), |name| name.as_str().to_owned());
-        Endpoint::new(address, host, tls.then_some(name.as_str()), protocol)
-    };
-    Ok(addresses.into_iter().map(endpoint).collect())
-}
-
-/// What `Host` says for an endpoint, without the scheme's own port (RFC 9110 §4.2.3).
-fn authority(address: &Address, tls: bool) -> String {
-    let authority = address.authority();
-    let standard = if tls { ":443" } else { ":80" };
-    authority.strip_suffix(standard).unwrap_or(&authority).to_owned()
+    let is_grpc = config.protocol == ServiceProtocol::Grpc;
+    Ok(Blueprint { protocol, is_grpc, tls, sni: sni.map(|name| name.as_str().to_owned()) })
 }
 
 /// Reads a service's url: an address, and whether it is inside TLS.

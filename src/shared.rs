@@ -1,0 +1,23 @@
+//! What outlives a reload, under stable names.
+//!
+//! A configuration is compiled against this: what it names is found here as it was left, so that a
+//! reload forgets neither who is healthy nor who was ejected.
+
+use crate::upstream::State;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What outlives a reload.
+#[derive(Debug, Default)]
+pub struct Shared {
+    services: Mutex<HashMap<Box<str>, Arc<State>>>,
+}
+
+impl Shared {
+    /// What is known of the service of a name.
+    pub fn service(&self, name: &str) -> Arc<State> {
+        // Nobody panics with the lock, and what it holds is whole at any time.
+        let mut services = self.services.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(services.entry(name.into()).or_default())
+    }
+}

@@ -1,0 +1,46 @@
+//! How long an exchange and its attempts may take.
+
+use std::time::{Duration, Instant};
+
+/// How long an exchange and its attempts may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// The whole exchange.
+    pub request: Option<Duration>,
+    /// Connecting.
+    pub connect: Duration,
+    /// Each wait for the service to send something.
+    pub read: Duration,
+    /// Each wait for the service to take something.
+    pub write: Duration,
+    /// How long an unused connection is kept.
+    pub idle: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Timeouts {
+            request: None,
+            connect: Duration::from_secs(5),
+            read: Duration::from_secs(60),
+            write: Duration::from_secs(60),
+            idle: Duration::from_secs(60),
+        }
+    }
+}
+
+/// What is left of the time that a request may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Budget(Option<Duration>);
+
+impl Budget {
+    /// What is left at `now` of a request that must be over at `deadline`.
+    pub fn left(deadline: Option<Instant>, now: Instant) -> Self {
+        Budget(deadline.map(|deadline| deadline.saturating_duration_since(now)))
+    }
+
+    /// A wait that does not outlast the budget.
+    pub(super) fn cap(self, wait: Duration) -> Duration {
+        self.0.map_or(wait, |left| left.min(wait))
+    }
+}
