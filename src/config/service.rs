@@ -1,5 +1,13 @@
 //! Backends.
 
+mod discovery;
+mod endpoints_file;
+
+pub use discovery::{
+    ConsulConfig, DnsConfig, FileConfig, NameServer, OrText, discovered, kept_for,
+};
+pub use endpoints_file::read_endpoints;
+
 use crate::policy::{Setting, timeouts};
 use crate::upstream::Address;
 use crate::value::Name;
