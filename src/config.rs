@@ -25,7 +25,10 @@ pub use load::Loaded;
 pub use mistake::{Mistake, Report, Severity};
 pub use route::{MatchConfig, PathConfig, RouteConfig};
 pub use service::{AlgorithmConfig, BalancingConfig, BalancingSettings, ReuseConfig};
-pub use service::{AttemptPolicies, EndpointConfig, ServiceConfig, ServiceProtocol, ServiceTls};
+pub use service::{
+    AttemptPolicies, ConsulConfig, DnsConfig, EndpointConfig, FileConfig, NameServer, OrText,
+    ServiceConfig, ServiceProtocol, ServiceTls, discovered, kept_for, read_endpoints,
+};
 pub use telemetry::{AccessLogConfig, RequestIdConfig, TelemetryConfig, Word};
 
 use crate::policy::Block;

@@ -6,6 +6,7 @@ use super::reader::Reader;
 use super::source::Sources;
 use super::tree::{Content, Node};
 use super::wrong::Wrong;
+use super::yaml;
 use super::{Document, ListenerConfig, RouteConfig, ServiceConfig, Written};
 use crate::policy::Block;
 use crate::value::outside::reading_in;
@@ -130,6 +131,25 @@ fn sift<T: DeserializeOwned>(tree: &mut Node, section: &str, wrong: &mut Vec<Fou
         Content::Scalar { .. } => false,
     };
     section_node.torn |= is_torn(section_node);
+}
+
+/// Reads a text of its own, such as a file that is watched, into `T`: all of it or nothing.
+///
+/// # Errors
+///
+/// Says what is wrong first, at which line and column.
+pub fn read_whole<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    let mut wrong = Vec::new();
+    let tree = yaml::parse(text, 0, &mut wrong);
+    let read = tree.and_then(|mut tree| recover::<T>(&mut tree, &[], &mut wrong));
+    match (wrong.into_iter().min_by_key(|found| (found.place.line, found.place.column)), read) {
+        (None, Some(read)) => Ok(read),
+        (None, None) => Err("nothing stands here".to_owned()),
+        (Some(Found { place, path, message }), _) => {
+            let wrong = Invalid { at: path, ..Invalid::new(message) };
+            Err(format!("line {}, column {}: {wrong}", place.line, place.column))
+        }
+    }
 }
 
 /// Reads a node, and again without what was wrong with it, until it reads; `None` where nothing of

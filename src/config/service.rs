@@ -3,6 +3,13 @@
 mod balancing;
 
 pub use balancing::{AlgorithmConfig, BalancingConfig, BalancingSettings};
+mod discovery;
+mod endpoints_file;
+
+pub use discovery::{
+    ConsulConfig, DnsConfig, FileConfig, NameServer, OrText, discovered, kept_for,
+};
+pub use endpoints_file::read_endpoints;
 
 use crate::policy::{Setting, timeouts};
 use crate::upstream::Address;
