@@ -3,6 +3,7 @@
 mod address;
 mod failure;
 mod resolve;
+pub mod retry;
 
 pub use address::{Address, InvalidAddress};
 pub use failure::{Failure, classify};
