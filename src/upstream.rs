@@ -1,5 +1,6 @@
 //! Services: backends and their endpoints, and which of them gets the next attempt.
 
+pub mod adaptive;
 mod address;
 mod failure;
 mod resolve;
