@@ -10,6 +10,7 @@ pub mod cors;
 pub mod deprecation;
 pub mod ip_filter;
 pub mod request_size;
+pub mod retry;
 pub mod timeouts;
 pub mod transform;
 

@@ -1,5 +1,6 @@
 //! Services: backends and their endpoints, and which of them gets the next attempt.
 
+pub mod adaptive;
 mod address;
 pub mod discovery;
 mod endpoint;
@@ -8,6 +9,8 @@ mod keeper;
 mod roster;
 mod service;
 mod timeouts;
+mod resolve;
+pub mod retry;
 
 pub use address::{Address, InvalidAddress};
 pub use endpoint::{Blueprint, Endpoint, Found, Live, Occupied};
