@@ -1,7 +1,9 @@
 //! Services: backends and their endpoints, and which of them gets the next attempt.
 
 mod address;
+pub mod breaker;
 mod failure;
+mod padded;
 mod resolve;
 
 pub use address::{Address, InvalidAddress};
