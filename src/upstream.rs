@@ -9,6 +9,9 @@ mod keeper;
 mod roster;
 mod service;
 mod timeouts;
+pub mod breaker;
+mod failure;
+mod padded;
 mod resolve;
 pub mod retry;
 
