@@ -1,6 +1,7 @@
 //! Services: backends and their endpoints, and which of them gets the next attempt.
 
 mod address;
+pub mod balance;
 mod failure;
 mod resolve;
 
