@@ -4,6 +4,7 @@ pub mod adaptive;
 mod address;
 pub mod discovery;
 mod endpoint;
+pub mod balance;
 mod failure;
 mod keeper;
 mod roster;
