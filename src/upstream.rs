@@ -2,19 +2,17 @@
 
 pub mod adaptive;
 mod address;
+pub mod balance;
+pub mod breaker;
 pub mod discovery;
 mod endpoint;
-pub mod balance;
 mod failure;
 mod keeper;
+mod padded;
+pub mod retry;
 mod roster;
 mod service;
 mod timeouts;
-pub mod breaker;
-mod failure;
-mod padded;
-mod resolve;
-pub mod retry;
 
 pub use address::{Address, InvalidAddress};
 pub use endpoint::{Blueprint, Endpoint, Found, Live, Occupied};
