@@ -3,19 +3,58 @@
 //! The keeper makes a roster whenever something has changed, and publishes it; workers read it
 //! without a lock.
 
+use super::balance::serving::{Rules, Serving, Stage, Standing, serving};
+use super::balance::{Algorithm, Asked, Balancer};
 use super::Endpoint;
+use crate::value::Percent;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How requests are spread over endpoints.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Balancing {
+    /// Which endpoint gets a request.
+    pub algorithm: Algorithm,
+    /// Which endpoints get requests at all.
+    pub rules: Rules,
+}
+
+/// The share of a priority below which the next one serves, where nothing is said.
+const FAILOVER_BELOW: Percent = Percent::new(50);
+
+impl Default for Balancing {
+    fn default() -> Self {
+        let rules = Rules { failover_below: FAILOVER_BELOW, panic_below: None, slow_start: None };
+        Balancing { algorithm: Algorithm::RoundRobin, rules }
+    }
+}
 
 /// The endpoints of a service at one moment.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Roster {
     endpoints: Vec<Arc<Endpoint>>,
+    balancer: Balancer,
+    stage: Stage,
+    next_change: Option<Duration>,
 }
 
 impl Roster {
-    /// A roster of these endpoints.
-    pub fn new(endpoints: Vec<Arc<Endpoint>>) -> Self {
-        Roster { endpoints }
+    /// A roster of these endpoints, of which those get requests that can serve `now`.
+    pub fn new(endpoints: Vec<Arc<Endpoint>>, balancing: &Balancing, now: Instant) -> Self {
+        let standing = |endpoint: &Arc<Endpoint>| {
+            let age = endpoint.live.age(now);
+            Standing {
+                weight: endpoint.weight,
+                priority: endpoint.priority,
+                available: age.is_some(),
+                age: age.unwrap_or_default(),
+            }
+        };
+        let standings: Vec<Standing> = endpoints.iter().map(standing).collect();
+        let Serving { shares, stage, next_change } = serving(&standings, &balancing.rules);
+        let key_of = |index: u32| &*endpoints[index as usize].key;
+        let balancer = Balancer::new(balancing.algorithm, &shares, key_of);
+        Roster { endpoints, balancer, stage, next_change }
     }
 
     /// All endpoints, whether or not they get requests.
@@ -23,11 +62,42 @@ impl Roster {
         &self.endpoints
     }
 
-    /// Picks an endpoint for a turn; one that was not tried before, while there is one.
-    pub fn pick(&self, turn: usize, tried: &[Arc<Endpoint>]) -> Option<&Arc<Endpoint>> {
-        let count = self.endpoints.len();
-        let in_turn = || (turn..turn + count).map(|turn| &self.endpoints[turn % count]);
-        let is_new = |one: &&Arc<Endpoint>| !tried.iter().any(|tried| tried.key == one.key);
-        in_turn().find(is_new).or_else(|| in_turn().next())
+    /// On what grounds those serve that do.
+    pub fn stage(&self) -> Stage {
+        self.stage
+    }
+
+    /// After what time it has to be made anew though nothing else has changed.
+    pub fn next_change(&self) -> Option<Duration> {
+        self.next_change
+    }
+
+    /// Picks an endpoint; one that was not tried before, while there is one.
+    ///
+    /// `closed` says of an endpoint that it may not be asked at all.
+    pub fn pick<R: FnMut() -> u64>(
+        &self,
+        asked: &mut Asked<'_, R>,
+        tried: &[Arc<Endpoint>],
+        closed: impl Fn(&Endpoint) -> bool,
+    ) -> Option<&Arc<Endpoint>> {
+        let was_tried = |endpoint: &Endpoint| tried.iter().any(|one| one.key == endpoint.key);
+        let endpoints = &self.endpoints;
+        let new = self.balancer.pick_except(endpoints, asked, |index| {
+            was_tried(&endpoints[index]) || closed(&endpoints[index])
+        });
+        let index = match new {
+            None if !tried.is_empty() => {
+                self.balancer.pick_except(endpoints, asked, |index| closed(&endpoints[index]))
+            }
+            new => new,
+        };
+        index.map(|index| &endpoints[index])
+    }
+}
+
+impl Default for Roster {
+    fn default() -> Self {
+        Roster::new(Vec::new(), &Balancing::default(), Instant::now())
     }
 }
