@@ -3,6 +3,7 @@
 mod address;
 pub mod breaker;
 mod failure;
+pub mod outlier;
 mod padded;
 mod resolve;
 
