@@ -8,6 +8,8 @@ pub mod respond;
 
 use crate::exchange::References;
 use crate::reply::{Rejection, Reply};
+use crate::upstream::breaker::Breaker;
+use crate::upstream::retry::Retry;
 use crate::upstream::{Service, Timeouts};
 use crate::value::Reference;
 use redirect::Redirect;
@@ -41,6 +43,28 @@ pub struct Backend {
     pub index: usize,
     /// The times of an attempt.
     pub timeouts: Timeouts,
+    /// When an attempt that failed is made again.
+    pub retry: Arc<Retry>,
+    /// When nobody asks the service for a while.
+    pub breaking: Option<Breaking>,
+}
+
+/// When nobody asks a service for a while, and what answers meanwhile.
+#[derive(Debug)]
+pub struct Breaking {
+    /// The service's circuit; none where each endpoint has its own.
+    pub breaker: Option<Arc<Breaker>>,
+    /// What answers while it is open, if that is not a refusal.
+    pub fallback: Option<Fallback>,
+}
+
+/// What answers in the place of a service. Each way to answer without it is a variant.
+#[derive(Debug)]
+pub enum Fallback {
+    /// The gateway, with what the configuration says.
+    Respond(Arc<Respond>),
+    /// Another of the route's backends, by its number.
+    Backend(usize),
 }
 
 impl Answer {

@@ -18,6 +18,7 @@ pub mod upstream;
 pub mod shared;
 
 pub mod answer;
+
 pub mod policy;
 
 pub mod config;

@@ -309,6 +309,8 @@ policies! {
     stages {
         auth: auth::Auth,
         timeouts: crate::upstream::Timeouts,
+        retry: crate::upstream::retry::Retry,
+        circuit_breaker: circuit_breaker::CircuitBreaker,
     }
 }
 

@@ -6,6 +6,7 @@
 use crate::upstream::State;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 /// What outlives a reload.
 #[derive(Debug, Default)]
@@ -18,6 +19,7 @@ impl Shared {
     pub fn service(&self, name: &str) -> Arc<State> {
         // Nobody panics with the lock, and what it holds is whole at any time.
         let mut services = self.services.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(services.entry(name.into()).or_default())
+        let state = services.entry(name.into());
+        Arc::clone(state.or_insert_with(|| Arc::new(State::new(Instant::now()))))
     }
 }

@@ -64,8 +64,8 @@ pub struct Route {
 /// What of a document is not served by but run: it is bound to the process.
 #[derive(Debug)]
 pub struct Process {
-    /// How many threads serve; as many as there are cores where none is said.
-    pub threads: Option<usize>,
+    /// How many threads serve.
+    pub threads: usize,
     /// The cores that they are pinned to, in turn.
     pub affinity: Vec<usize>,
     /// Where clients connect.

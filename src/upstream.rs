@@ -8,18 +8,23 @@ pub mod discovery;
 mod endpoint;
 mod failure;
 mod keeper;
+mod live;
+pub mod outlier;
 mod padded;
 pub mod retry;
 mod roster;
 mod service;
+mod state;
 mod timeouts;
 
 pub use address::{Address, InvalidAddress};
-pub use endpoint::{Blueprint, Endpoint, Found, Live, Occupied};
+pub use endpoint::{Blueprint, Endpoint, Occupied};
 pub use failure::{Failure, classify};
 pub use keeper::Keeper;
-pub use roster::Roster;
-pub use service::{Origin, Service, State};
+pub use live::{Guards, Live};
+pub use roster::{Balancing, Roster};
+pub use service::{HashKey, Origin, Plan, Reuse, Service};
+pub use state::State;
 pub use timeouts::{Budget, Timeouts};
 
 /// How a service is spoken to.

@@ -11,13 +11,14 @@ pub use discovery::{
 };
 pub use endpoints_file::read_endpoints;
 
-use crate::policy::{Setting, timeouts};
-use crate::upstream::Address;
-use crate::value::{Name, Weight};
+use crate::policy::{Setting, circuit_breaker, retry, timeouts};
+use crate::upstream::{Address, outlier};
+use crate::value::{Duration, Name, Weight};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// A backend and its endpoints: either `url` or `endpoints`.
+/// A backend and its endpoints: exactly one of `url`, `endpoints`, `dns`, `file` and `consul` says
+/// where they are.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Service")]
@@ -26,6 +27,15 @@ pub struct ServiceConfig {
     pub url: Option<String>,
     /// Its endpoints.
     pub endpoints: Option<Vec<EndpointConfig>>,
+    /// Its endpoints as DNS knows them: `NAME:PORT`, or settings.
+    pub dns: Option<OrText<DnsConfig>>,
+    /// Its endpoints as a file lists them that something else writes: its path, or settings.
+    pub file: Option<OrText<FileConfig>>,
+    /// Its endpoints as Consul knows them.
+    pub consul: Option<ConsulConfig>,
+    /// How long the last known endpoints are kept when names, a file or Consul have nothing better
+    /// to say; 5 minutes where it is left out. Then the service has none, and answers 503.
+    pub keep: Option<Duration>,
     /// What it speaks: `http1` where it is left out.
     #[serde(default)]
     pub protocol: ServiceProtocol,
@@ -33,6 +43,9 @@ pub struct ServiceConfig {
     pub tls: Option<ServiceTls>,
     /// How its requests are spread over its endpoints: `round_robin` where it is left out.
     pub load_balancing: Option<BalancingConfig>,
+    /// When an endpoint gets nothing for a while because requests fail there; never where it is left
+    /// out.
+    pub outlier_detection: Option<outlier::Config>,
     /// When a request goes to it on a connection that was used before: `safe` where it is left out.
     #[serde(default)]
     pub connection_reuse: ReuseConfig,
@@ -103,9 +116,13 @@ pub struct ServiceTls {
 }
 
 /// Policies that concern an attempt.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AttemptPolicies {
     /// Its times.
     pub timeouts: Option<Setting<timeouts::AttemptConfig>>,
+    /// When an attempt that failed is made again.
+    pub retry: Option<Setting<retry::Config>>,
+    /// When nobody asks it for a while, and what answers meanwhile.
+    pub circuit_breaker: Option<Setting<circuit_breaker::Config>>,
 }

@@ -8,6 +8,7 @@ use crate::value::{self, Fields, Invalid, Name, Percent, Reference, Template};
 use http::StatusCode;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The window's tenths are counted by a number that must not come round too soon.
@@ -84,7 +85,7 @@ pub struct CircuitBreaker {
 #[derive(Debug)]
 pub enum Fallback {
     /// The gateway, with what the configuration says.
-    Respond(Respond),
+    Respond(Arc<Respond>),
     /// Another service, whose name is yet to be found.
     Service(Name),
 }
@@ -125,7 +126,7 @@ impl Fallback {
                 let status = status.unwrap_or(StatusCode::SERVICE_UNAVAILABLE.as_u16());
                 let headers = headers.clone().unwrap_or_default();
                 let respond = respond::Config { status, headers, body: body.clone() };
-                Respond::compile(&respond).map(Fallback::Respond)
+                Respond::compile(&respond).map(Arc::new).map(Fallback::Respond)
             }
         }
     }

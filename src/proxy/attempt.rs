@@ -28,7 +28,7 @@ pub fn peer(session: &mut Session, exchange: &mut Exchange) -> Result<Box<HttpPe
     let endpoint = backend.service.roster().pick(service.turn(), &attempts.tried).cloned();
     let Some(endpoint) = endpoint else {
         service.metrics.failed(UpstreamError::Resolve);
-        let service = Arc::clone(&backend.service.name);
+        let service = Arc::clone(backend.service.name());
         exchange.rejection = Some(Rejection::Unavailable { service, retry_after: RESOLVE_AGAIN });
         exchange.cause = Some("no endpoint is known".to_owned());
         return Err(Error::new_up(ErrorType::ConnectNoRoute));

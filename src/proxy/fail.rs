@@ -47,7 +47,7 @@ fn rejection(error: &Error, exchange: &mut Exchange, stalled: bool) -> Option<Re
     if let Some(rejection) = exchange.rejection.take() {
         return Some(rejection);
     }
-    let service = exchange.backend().map(|backend| Arc::clone(&backend.service.name));
+    let service = exchange.backend().map(|backend| Arc::clone(backend.service.name()));
     if let Some(service) = service.clone().filter(|_| exchange.is_late()) {
         return Some(Rejection::GatewayTimeout { service });
     }

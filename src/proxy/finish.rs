@@ -58,7 +58,7 @@ pub fn record(gateway: &Gateway, session: &Session, error: Option<&Error>, excha
         query: head.uri.query().map(str::as_bytes),
         protocol: protocol(head.version),
         route: route.map(|route| &*route.name),
-        service: service.map(|service| &*service.name),
+        service: service.map(|service| &**service.name()),
         endpoint: attempts.endpoint.as_ref().map(|endpoint| &endpoint.address as &dyn Display),
         status,
         duration,

@@ -57,7 +57,7 @@ pub fn head(
         one_cookie_line(client, fields);
         // RFC 9110 §7.6.3: each intermediary adds itself.
         fields.append(VIA, via(client.version));
-        if service.preserve_host {
+        if service.plan.preserve_host {
             fields.entry(HOST).or_insert_with(|| {
                 HeaderValue::from_bytes(host(client)).unwrap_or(HeaderValue::from_static(""))
             });

@@ -9,9 +9,7 @@ use crate::telemetry::metrics::Metrics;
 use crate::telemetry::process::Process as Figures;
 use crate::upstream::Keeper;
 use crate::version;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -83,9 +81,7 @@ fn start(
     access_log: &AccessLog,
     shutdown: watch::Receiver<bool>,
 ) -> Result<Vec<Worker>, Error> {
-    let cores = || thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let count = process.threads.unwrap_or_else(cores);
-    let doors = door::bind(&process.doors, count)?;
+    let doors = door::bind(&process.doors, process.threads)?;
     let plan = |(number, doors)| {
         let metrics = Arc::new(Metrics::new());
         worker::Plan {

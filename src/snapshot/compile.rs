@@ -16,8 +16,11 @@ use crate::shared::Shared;
 use crate::value::{Invalid, Name, nearest};
 use http::HeaderName;
 use http::header::HOST;
+use services::Ground;
 use std::collections::{HashMap, HashSet};
+use std::num::NonZeroUsize;
 use std::path::Path;
+use std::thread;
 use std::time::Duration;
 
 /// The header that carries the request id, where the document names none.
@@ -73,7 +76,8 @@ impl Problems {
 pub fn compile(document: &Document, generation: u64, folder: &Path, shared: &Shared) -> Outcome {
     let mut problems = Problems::default();
     let process = process(document, folder, &mut problems);
-    let services = services::services(&document.services, shared, &mut problems);
+    let ground = Ground { folder, shared, workers: workers(document.threads) };
+    let services = services::services(&document.services, &ground, &mut problems);
     let mut compiler = Compiler::default();
     let compiled = routes::routes(document, &services, &mut compiler, &mut problems);
     let unmatched = compiler.compile(&[scopes::everywhere(document)], problems.all());
@@ -157,16 +161,21 @@ fn process(document: &Document, folder: &Path, problems: &mut Problems) -> Optio
         Ok(Admin { address: admin.address, token: token.transpose()? })
     });
     Some(Process {
-        threads: match document.threads {
-            Threads::Auto => None,
-            Threads::Count(count) => Some(count),
-        },
+        threads: workers(document.threads),
         affinity: document.affinity.clone(),
         doors,
         admin: problems.take(admin.transpose())?,
         access_log: document.telemetry.access_log.options(),
         grace: document.shutdown.grace.map_or(GRACE, |grace| *grace),
     })
+}
+
+/// How many threads serve.
+fn workers(threads: Threads) -> usize {
+    match threads {
+        Threads::Auto => thread::available_parallelism().map_or(1, NonZeroUsize::get),
+        Threads::Count(count) => count,
+    }
 }
 
 /// What is wrong with a name that nobody has, and who was probably meant.

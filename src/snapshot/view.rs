@@ -39,7 +39,7 @@ impl View {
             parameters: snapshot.routes.iter().map(parameters).collect(),
             routes: snapshot.routes.iter().map(|route| metrics.route(&route.name)).collect(),
             unmatched: metrics.route(UNMATCHED),
-            services: snapshot.services.iter().map(|one| service(&one.name)).collect(),
+            services: snapshot.services.iter().map(|one| service(one.name())).collect(),
             snapshot,
         }
     }

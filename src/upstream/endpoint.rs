@@ -4,25 +4,12 @@
 //! [`Live`] part, which is kept under its [`key`](Endpoint::key) when the endpoint is described anew:
 //! by discovery, with another weight, or by a reload.
 
-use super::{Address, Budget, Protocol, Timeouts};
+use super::balance::{Candidate, Latency};
+use super::discovery::Found;
+use super::{Address, Budget, Live, Protocol, Timeouts};
 use http::HeaderValue;
 use pingora::upstreams::peer::HttpPeer;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::time::Instant;
-
-/// An endpoint as it was written down or discovered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
-    /// Where it is: an IP address or a Unix socket's path.
-    pub address: Address,
-    /// Its share of the requests, beside the others' weights.
-    pub weight: u32,
-    /// The group that it belongs to: lower numbers serve first.
-    pub priority: u8,
-    /// The name that it was found by, if it was: its `Host`, and the name that TLS asks for.
-    pub name: Option<Arc<str>>,
-}
 
 /// How many requests one HTTP/2 connection carries at once.
 const STREAMS: usize = 100;
@@ -59,15 +46,6 @@ pub struct Endpoint {
     template: HttpPeer,
 }
 
-/// What is known of an endpoint while it serves. Workers write it and the keeper reads it; nothing
-/// in it is locked.
-#[derive(Debug)]
-pub struct Live {
-    /// When it was first seen, for its slow start.
-    pub since: Instant,
-    in_flight: AtomicU32,
-}
-
 /// An attempt that is in flight at an endpoint; over when it is dropped, even by a panic.
 #[derive(Debug)]
 pub struct Occupied(Arc<Endpoint>);
@@ -76,7 +54,7 @@ impl Endpoint {
     /// An endpoint at a place, which was found by a name or is called by its address.
     pub fn new(found: &Found, blueprint: &Blueprint, live: Arc<Live>) -> Self {
         let Blueprint { protocol, tls, sni, .. } = blueprint;
-        let named = found.named();
+        let named = named(found);
         let authority = named.authority();
         let standard = if *tls { ":443" } else { ":80" };
         // RFC 9110 §4.2.3: the scheme's own port is left out.
@@ -89,7 +67,7 @@ impl Endpoint {
             template.options.max_h2_streams = STREAMS;
         }
         Endpoint {
-            key: found.key(),
+            key: key(found),
             address: found.address.to_string().into(),
             host: HeaderValue::from_str(host)
                 .expect("an address is made of characters that a header value may have"),
@@ -119,48 +97,39 @@ impl Endpoint {
 
     /// Counts an attempt, for as long as what is returned lives.
     pub fn occupy(self: Arc<Self>) -> Occupied {
-        self.live.in_flight.fetch_add(1, Relaxed);
+        self.live.enter();
         Occupied(self)
     }
 }
 
-impl Found {
-    /// An endpoint that was written down by its address.
-    pub fn at(address: Address) -> Self {
-        Found { address, weight: 1, priority: 0, name: None }
+impl Candidate for Endpoint {
+    fn in_flight(&self) -> u32 {
+        self.live.in_flight()
     }
 
-    /// What it is called: its address, after the name that it was found by.
-    pub fn key(&self) -> Box<str> {
-        match &self.name {
-            Some(name) => format!("{name}@{}", self.address).into(),
-            None => self.address.to_string().into(),
-        }
-    }
-
-    /// Its address as a client would name it.
-    fn named(&self) -> Address {
-        match (&self.name, &self.address) {
-            (Some(name), Address::Ip(address)) => Address::Name(name.to_string(), address.port()),
-            (_, address) => address.clone(),
-        }
-    }
-}
-
-impl Live {
-    /// An endpoint that is seen for the first time.
-    pub fn new(now: Instant) -> Self {
-        Live { since: now, in_flight: AtomicU32::new(0) }
-    }
-
-    /// How many attempts are in flight at it.
-    pub fn in_flight(&self) -> u32 {
-        self.in_flight.load(Relaxed)
+    fn latency(&self) -> &Latency {
+        self.live.latency()
     }
 }
 
 impl Drop for Occupied {
     fn drop(&mut self) {
-        self.0.live.in_flight.fetch_sub(1, Relaxed);
+        self.0.live.leave();
+    }
+}
+
+/// What an endpoint is called: its address, after the name that it was found by.
+pub(super) fn key(found: &Found) -> Box<str> {
+    match &found.name {
+        Some(name) => format!("{name}@{}", found.address).into(),
+        None => found.address.to_string().into(),
+    }
+}
+
+/// The address of an endpoint as a client would name it.
+fn named(found: &Found) -> Address {
+    match (&found.name, &found.address) {
+        (Some(name), Address::Ip(address)) => Address::Name(name.to_string(), address.port()),
+        (_, address) => address.clone(),
     }
 }

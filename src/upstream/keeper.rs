@@ -1,16 +1,15 @@
 //! What keeps a service's endpoints up to date: one task on the main thread for each service.
+//!
+//! It follows where they come from, checks their health, ejects those where requests fail, and
+//! publishes a roster whenever who may serve has changed. Workers never wait for any of it.
 
-use super::{Address, Found, Origin, Service};
-use std::net::SocketAddr;
-use std::sync::Arc;
+use super::discovery::{Found, Source, follow};
+use super::outlier::{Change, Ejections};
+use super::{Endpoint, Origin, Roster, Service};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
-
-/// How long an answer is taken for good: the system's resolver does not tell its time to live.
-const REFRESH: Duration = Duration::from_secs(30);
-/// How soon a name that has no address is asked for again.
-const RETRY: Duration = Duration::from_secs(2);
+use tokio::task::{JoinHandle, JoinSet};
 
 /// Keeps a service until it is dropped.
 #[derive(Debug)]
@@ -40,51 +39,133 @@ impl Drop for Keeper {
     }
 }
 
+/// The longest that a keeper sleeps: nothing depends on it.
+const IDLE: Duration = Duration::from_secs(3600);
+
 async fn keep(service: Arc<Service>, told: watch::Sender<bool>) {
-    let mut known: Vec<Vec<Found>> = service.origins.iter().map(|_| Vec::new()).collect();
+    let mut origins = Origins::follow(&service);
+    let mut endpoints: Vec<Arc<Endpoint>> = Vec::new();
     loop {
-        let mut complete = true;
-        let mut names = false;
-        for (origin, known) in service.origins.iter().zip(&mut known) {
-            match origin {
-                Origin::Fixed(found) => *known = vec![found.clone()],
-                Origin::Named { name, port, weight, priority } => {
-                    names = true;
-                    match resolve(name, *port).await {
-                        Some(addresses) => {
-                            let found = |address| Found {
-                                address: Address::Ip(address),
-                                weight: *weight,
-                                priority: *priority,
-                                name: Some(Arc::clone(name)),
-                            };
-                            *known = addresses.into_iter().map(found).collect();
-                        }
-                        None => complete = false,
-                    }
-                }
-            }
+        let now = Instant::now();
+        if let Some(found) = origins.changed() {
+            endpoints = service.roster_of(&found, now).endpoints().to_vec();
         }
-        service.publish(&known.concat(), Instant::now());
-        told.send_replace(true);
-        if !names {
-            return std::future::pending().await;
+        let due = review(&service, &endpoints, now);
+        let roster = Roster::new(endpoints.clone(), &service.plan.balancing, now);
+        let change = roster.next_change().map(|after| now + after);
+        service.publish(roster);
+        if origins.all_told() {
+            told.send_replace(true);
         }
-        tokio::time::sleep(if complete { REFRESH } else { RETRY }).await;
+        let next = due.into_iter().chain(change).min().unwrap_or(now + IDLE);
+        tokio::select! {
+            () = service.state.wake.notified() => {}
+            () = tokio::time::sleep_until(next.into()) => {}
+        }
     }
 }
 
-async fn resolve(name: &str, port: u16) -> Option<Vec<SocketAddr>> {
-    match tokio::net::lookup_host((name, port)).await {
-        Ok(addresses) => {
-            let mut addresses: Vec<SocketAddr> = addresses.collect();
-            addresses.sort_unstable();
-            addresses.dedup();
-            Some(addresses)
+/// Decides who can serve; when that has to be looked at again.
+fn review(service: &Service, endpoints: &[Arc<Endpoint>], now: Instant) -> Option<Instant> {
+    let mut kept = service.state.kept();
+    let ejections = service.plan.guards.outlier.map(|settings| {
+        let ejections = kept.ejections.get_or_insert_with(|| Ejections::new(settings, now));
+        ejections.adopt(settings, now);
+        ejections
+    });
+    let mut due = None;
+    if let Some(ejections) = ejections {
+        let healthy = endpoints.iter().filter(|endpoint| endpoint.live.is_healthy());
+        let watched: Vec<_> = healthy
+            .filter_map(|endpoint| Some((&*endpoint.key, endpoint.live.tally.as_ref()?)))
+            .collect();
+        for (endpoint, change) in ejections.review(&watched, now) {
+            let service = &**service.name();
+            match change {
+                Change::Ejected { reason, lasts } => {
+                    tracing::warn!(service, endpoint, %reason, ?lasts, "endpoint ejected");
+                }
+                Change::Returned => tracing::info!(service, endpoint, "endpoint serves again"),
+            }
         }
-        Err(error) => {
-            tracing::warn!(name, %error, "endpoint does not resolve");
-            None
-        }
+        due = ejections.due();
     }
+    for endpoint in endpoints {
+        let until = kept.ejections.as_ref().and_then(|ejections| ejections.until(&endpoint.key));
+        endpoint.live.set_ejected(until, now);
+    }
+    due
+}
+
+/// What the origins of a service have told so far.
+struct Origins {
+    told: Arc<Mutex<Told>>,
+    /// Follows those that change, for as long as this lives.
+    _following: JoinSet<()>,
+}
+
+/// A list for each origin; none for one that has told none yet.
+struct Told {
+    lists: Vec<Option<Vec<Found>>>,
+    is_new: bool,
+}
+
+impl Origins {
+    /// Begins to follow the origins of a service; it is woken when one of them tells something.
+    fn follow(service: &Arc<Service>) -> Self {
+        let origins = &service.plan.origins;
+        let lists = origins.iter().map(|origin| match origin {
+            Origin::Fixed(found) => Some(vec![found.clone()]),
+            Origin::Named { .. } | Origin::Discovered(_) => None,
+        });
+        let told = Arc::new(Mutex::new(Told { lists: lists.collect(), is_new: true }));
+        let mut following = JoinSet::new();
+        for (number, origin) in origins.iter().enumerate() {
+            let (source, as_written) = match origin {
+                Origin::Fixed(_) => continue,
+                Origin::Named { source, weight, priority } => (source, Some((*weight, *priority))),
+                Origin::Discovered(source) => (source, None),
+            };
+            let told = Arc::clone(&told);
+            following.spawn(follow_one(Arc::clone(service), source.clone(), move |found| {
+                let mut list = found.to_vec();
+                if let Some((weight, priority)) = as_written {
+                    list.iter_mut().for_each(|found| {
+                        found.weight = weight;
+                        found.priority = priority;
+                    });
+                }
+                let mut told = locked(&told);
+                told.lists[number] = Some(list);
+                told.is_new = true;
+            }));
+        }
+        Origins { told, _following: following }
+    }
+
+    /// All that was told, if that is something new.
+    fn changed(&mut self) -> Option<Vec<Found>> {
+        let mut told = locked(&self.told);
+        let is_new = std::mem::take(&mut told.is_new);
+        is_new.then(|| told.lists.iter().flatten().flatten().cloned().collect())
+    }
+
+    /// Whether each has told something.
+    fn all_told(&self) -> bool {
+        locked(&self.told).lists.iter().all(Option::is_some)
+    }
+}
+
+async fn follow_one(service: Arc<Service>, source: Source, tell: impl Fn(&[Found]) + Send) {
+    let state = &service.state;
+    let publish = |found: Arc<[Found]>| {
+        tell(&found);
+        state.wake.notify_one();
+    };
+    follow(service.name(), source, service.plan.keep, publish).await;
+}
+
+/// Nobody panics with the lock, and what it holds is whole at any time.
+fn locked(told: &Mutex<Told>) -> std::sync::MutexGuard<'_, Told> {
+    told.lock().unwrap_or_else(PoisonError::into_inner)
 }

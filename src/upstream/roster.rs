@@ -3,9 +3,9 @@
 //! The keeper makes a roster whenever something has changed, and publishes it; workers read it
 //! without a lock.
 
+use super::Endpoint;
 use super::balance::serving::{Rules, Serving, Stage, Standing, serving};
 use super::balance::{Algorithm, Asked, Balancer};
-use super::Endpoint;
 use crate::value::Percent;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,67 +1,94 @@
 //! A backend: what was said of it, and its endpoints as they come and go.
 
-use super::roster::Roster;
-use super::{Blueprint, Endpoint, Found, Live};
+use super::discovery::{Found, Source};
+use super::{Balancing, Blueprint, Guards, Roster, State};
+use crate::value::Template;
 use arc_swap::{ArcSwap, Guard};
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
-use tokio::sync::Notify;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// A backend and its endpoints.
 #[derive(Debug)]
 pub struct Service {
-    /// Its name.
-    pub name: Arc<str>,
-    /// Whether the client's `Host` goes on to it.
-    pub preserve_host: bool,
-    /// What is the same for all its endpoints.
-    pub blueprint: Blueprint,
-    /// Where its endpoints come from; at least one.
-    pub origins: Vec<Origin>,
+    /// What was said of it.
+    pub plan: Plan,
     /// What is known of it while it serves.
     pub state: Arc<State>,
     roster: ArcSwap<Roster>,
 }
 
+/// What was said of a service.
+#[derive(Debug)]
+pub struct Plan {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Whether the client's `Host` goes on to it.
+    pub preserve_host: bool,
+    /// When a request goes to it on a connection that was used before.
+    pub reuse: Reuse,
+    /// What is the same for all its endpoints.
+    pub blueprint: Blueprint,
+    /// Where its endpoints come from; at least one.
+    pub origins: Vec<Origin>,
+    /// How long endpoints are kept when their origin has nothing better.
+    pub keep: Duration,
+    /// How its requests are spread over them.
+    pub balancing: Balancing,
+    /// What requests are kept together by, where they are.
+    pub hash_key: Option<HashKey>,
+    /// What is watched of each endpoint.
+    pub guards: Guards,
+    /// How many threads serve.
+    pub workers: usize,
+}
+
+/// When a request goes to a service on a connection that was used before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reuse {
+    /// When it may be repeated, or its client has to expect as much of its own connection.
+    Safe,
+    /// Whenever there is one.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What requests are kept together by.
+#[derive(Debug, Clone)]
+pub enum HashKey {
+    /// The client's address.
+    Client,
+    /// What a template says of the request.
+    Template(Template),
+}
+
 /// Where endpoints come from.
 #[derive(Debug)]
 pub enum Origin {
-    /// One that was written down by its address.
+    /// It was written down by its address.
     Fixed(Found),
-    /// Those that a name resolves to, each with this weight and priority.
+    /// It was written down by its name, whose every address is an endpoint.
     Named {
-        /// The name.
-        name: Arc<str>,
-        /// Their port.
-        port: u16,
+        /// Who knows the addresses.
+        source: Source,
         /// The weight of each.
         weight: u32,
         /// The priority of each.
         priority: u8,
     },
-}
-
-/// What is known of a service while it serves, under its name: it outlives a reload.
-#[derive(Debug, Default)]
-pub struct State {
-    /// Wakes the keeper, when a worker has seen what the keeper must decide on.
-    pub wake: Notify,
-    /// What is known of the endpoints. The keeper alone asks for it, workers hold their own.
-    lives: Mutex<HashMap<Box<str>, Arc<Live>>>,
+    /// They are discovered, with what is to be known of them.
+    Discovered(Source),
 }
 
 impl Service {
     /// A service whose endpoints are still to be found.
-    pub fn new(
-        name: Arc<str>,
-        preserve_host: bool,
-        blueprint: Blueprint,
-        origins: Vec<Origin>,
-        state: Arc<State>,
-    ) -> Self {
-        let roster = ArcSwap::default();
-        Service { name, preserve_host, blueprint, origins, state, roster }
+    pub fn new(plan: Plan, state: Arc<State>) -> Self {
+        Service { plan, state, roster: ArcSwap::default() }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &Arc<str> {
+        &self.plan.name
     }
 
     /// Its endpoints at present.
@@ -69,35 +96,15 @@ impl Service {
         self.roster.load()
     }
 
-    /// Publishes the endpoints that were found.
-    pub fn publish(&self, found: &[Found], now: Instant) {
-        let endpoints = self.state.endpoints(found, &self.blueprint, now);
-        self.roster.store(Arc::new(Roster::new(endpoints)));
-    }
-}
-
-impl State {
-    /// The endpoints that were found, each with what is known of it, and forgets the others.
-    fn endpoints(
-        &self,
-        found: &[Found],
-        blueprint: &Blueprint,
-        now: Instant,
-    ) -> Vec<Arc<Endpoint>> {
-        let mut lives = self.lives();
-        let mut left = std::mem::take(&mut *lives);
-        let endpoint = |found: &Found| {
-            let key = found.key();
-            let live = lives.get(&key).cloned().or_else(|| left.remove(&key));
-            let live = live.unwrap_or_else(|| Arc::new(Live::new(now)));
-            lives.insert(key, Arc::clone(&live));
-            Arc::new(Endpoint::new(found, blueprint, live))
-        };
-        found.iter().map(endpoint).collect()
+    /// Publishes a roster.
+    pub(super) fn publish(&self, roster: Roster) {
+        self.roster.store(Arc::new(roster));
     }
 
-    fn lives(&self) -> MutexGuard<'_, HashMap<Box<str>, Arc<Live>>> {
-        // Nobody panics with the lock, and what it holds is whole at any time.
-        self.lives.lock().unwrap_or_else(PoisonError::into_inner)
+    /// A roster of the endpoints that were found.
+    pub(super) fn roster_of(&self, found: &[Found], now: Instant) -> Roster {
+        let Plan { blueprint, guards, balancing, workers, .. } = &self.plan;
+        let endpoints = self.state.endpoints(found, blueprint, guards, *workers, now);
+        Roster::new(endpoints, balancing, now)
     }
 }

@@ -1,19 +1,22 @@
 //! Routes: what they match, what answers them, and their policies.
 
-use super::Problems;
 use super::answering::{Answering, answering};
 use super::rule::{check_reference, loosest, parameters, rule};
 use super::scopes::Scopes;
-use crate::answer::{Answer, Backend, Backends};
+use super::{Problems, nobody};
+use crate::answer::{Answer, Backend, Backends, Breaking, Fallback};
 use crate::config::{Document, ListenerConfig, RouteConfig};
 use crate::exchange::PathRules;
-use crate::policy::Compiler;
+use crate::policy::circuit_breaker::CircuitBreaker;
+use crate::policy::{self, Compiler};
 use crate::route::Rule;
 use crate::snapshot::Route;
 use crate::upstream::Service;
-use crate::value::Invalid;
+use crate::upstream::retry::Retry;
+use crate::value::{Invalid, Name};
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// A route that was compiled, what the matcher has to know of it, and its place in the document.
 pub struct Compiled {
@@ -37,6 +40,7 @@ pub fn routes<'a>(
         services,
         scopes: Scopes::new(document),
         paths: loosest(document.listeners.iter().map(ListenerConfig::paths)),
+        retry: Arc::new(Retry::DEFAULT),
         compiler,
         names: HashSet::new(),
         problems,
@@ -56,6 +60,8 @@ struct Routes<'a> {
     services: &'a [Option<Arc<Service>>],
     scopes: Scopes<'a>,
     paths: PathRules,
+    /// What holds where no `retry` is written.
+    retry: Arc<Retry>,
     compiler: &'a mut Compiler,
     names: HashSet<&'a str>,
     problems: &'a mut Problems,
@@ -113,12 +119,99 @@ impl<'a> Routes<'a> {
         services: Vec<(usize, Arc<Service>)>,
     ) -> Option<Backends> {
         let mut all = Vec::with_capacity(services.len());
+        let mut wanted = Vec::with_capacity(services.len());
         for (index, service) in services {
-            let scopes = self.scopes.of(number, config, &[index], self.problems)?;
-            let (_, stages) = self.compiler.compile(&scopes, self.problems.all())?;
-            let timeouts = stages.timeouts.as_deref().copied().unwrap_or_default();
-            all.push(Backend { service, index, timeouts });
+            let (backend, fallback) = self.backend(number, config, index, service)?;
+            all.push(backend);
+            wanted.push(fallback);
+        }
+        for (position, fallback) in wanted.into_iter().enumerate() {
+            let Some(fallback) = fallback else { continue };
+            let index = self.fallback(&fallback, position, &all)?;
+            let known = all.iter().position(|backend| backend.index == index);
+            let number = match known {
+                Some(known) => known,
+                None => {
+                    // What answers in its place where it fails too is its own refusal.
+                    let service = self.services[index].clone()?;
+                    all.push(self.backend(number, config, index, service)?.0);
+                    all.len() - 1
+                }
+            };
+            if let Some(breaking) = &mut all[position].breaking {
+                breaking.fallback = Some(Fallback::Backend(number));
+            }
         }
         Some(Backends { all })
+    }
+
+    /// What a service means to this route, and the name of the one that is asked in its place.
+    fn backend(
+        &mut self,
+        number: usize,
+        config: &RouteConfig,
+        index: usize,
+        service: Arc<Service>,
+    ) -> Option<(Backend, Option<Name>)> {
+        let scopes = self.scopes.of(number, config, &[index], self.problems)?;
+        let (_, stages) = self.compiler.compile(&scopes, self.problems.all())?;
+        let (breaking, fallback) = match stages.circuit_breaker.as_deref() {
+            None => (None, None),
+            Some(CircuitBreaker { settings, per_endpoint, fallback }) => {
+                let own = service.plan.guards.breaker.as_ref();
+                if *per_endpoint && own != Some(settings) {
+                    let message = "only a service's own `policies` can give each of its endpoints \
+                                   a circuit";
+                    let at = Invalid::new(message).under("per_endpoint").under("circuit_breaker");
+                    self.problems.push(at.under("policies").under(number).under("routes"));
+                    return None;
+                }
+                let of_service =
+                    || service.state.breaker(settings, service.plan.workers, Instant::now());
+                let breaker = (!per_endpoint).then(of_service);
+                let (fixed, other) = match fallback {
+                    Some(policy::circuit_breaker::Fallback::Respond(respond)) => {
+                        (Some(Fallback::Respond(Arc::clone(respond))), None)
+                    }
+                    Some(policy::circuit_breaker::Fallback::Service(name)) => {
+                        (None, Some(name.clone()))
+                    }
+                    None => (None, None),
+                };
+                (Some(Breaking { breaker, fallback: fixed }), other)
+            }
+        };
+        let backend = Backend {
+            timeouts: stages.timeouts.as_deref().copied().unwrap_or_default(),
+            retry: stages.retry.unwrap_or_else(|| Arc::clone(&self.retry)),
+            breaking,
+            service,
+            index,
+        };
+        Some((backend, fallback))
+    }
+
+    /// The number of the service that is asked in the place of another.
+    fn fallback(&mut self, wanted: &Name, position: usize, all: &[Backend]) -> Option<usize> {
+        let Document { services, written, .. } = self.document;
+        let at = |invalid: Invalid| {
+            let (name, _) = services.at(all[position].index).expect("it is of this document");
+            let invalid = invalid.under("service").under("fallback").under("circuit_breaker");
+            invalid.under("policies").under(name.as_str()).under("services")
+        };
+        match services.position(wanted) {
+            Some(index) if index == all[position].index => {
+                let message = format!("`{wanted}` cannot be asked in its own place");
+                self.problems.push(at(Invalid::new(message)));
+                None
+            }
+            Some(index) => Some(index),
+            None => {
+                let known = services.iter().map(|(name, _)| name.as_str());
+                let lost = written.services.contains(wanted.as_str());
+                self.problems.push_unless(lost, at(nobody("service", wanted, known)));
+                None
+            }
+        }
     }
 }

@@ -16,15 +16,15 @@ impl<'a> Scopes<'a> {
     /// The blocks of a document.
     pub fn new(document: &'a Document) -> Self {
         let block = |config: &ServiceConfig| {
-            let AttemptPolicies { timeouts } = &config.policies;
-            let timeouts = timeouts.clone().map(|setting| {
+            let AttemptPolicies { timeouts, retry, circuit_breaker } = config.policies.clone();
+            let timeouts = timeouts.map(|setting| {
                 let attempt = match setting {
                     Setting::Off => AttemptConfig::default(),
                     Setting::Set(attempt) => attempt,
                 };
                 Setting::Set(attempt.into())
             });
-            Block { timeouts, ..Block::default() }
+            Block { timeouts, retry, circuit_breaker, ..Block::default() }
         };
         Scopes { services: document.services.iter().map(|(_, one)| block(one)).collect(), document }
     }

@@ -1,59 +1,192 @@
 //! Services and where their endpoints come from.
 
 use super::Problems;
-use crate::config::{EndpointConfig, ServiceConfig, ServiceProtocol};
+use crate::config::{
+    AlgorithmConfig, AttemptPolicies, BalancingSettings, EndpointConfig, ReuseConfig,
+};
+use crate::config::{ServiceConfig, ServiceProtocol, discovered, kept_for};
+use crate::policy::Kind;
+use crate::policy::Setting;
+use crate::policy::circuit_breaker::CircuitBreaker;
 use crate::shared::Shared;
-use crate::upstream::{Address, Blueprint, Found, Origin, Protocol, Service};
-use crate::value::{Invalid, NameMap};
+use crate::upstream::balance::serving::Rules;
+use crate::upstream::balance::{Algorithm, Bound};
+use crate::upstream::discovery::{Dns, Found, Names, Source};
+use crate::upstream::{
+    Address, Balancing, Blueprint, Guards, HashKey, Origin, Plan, Protocol, Reuse, Service,
+};
+use crate::upstream::{breaker, outlier};
+use crate::value::{Invalid, NameMap, Percent};
+use std::collections::HashSet;
+use std::path::Path;
 use std::sync::Arc;
+
+/// What services are compiled with.
+pub struct Ground<'a> {
+    /// The folder from which files are found.
+    pub folder: &'a Path,
+    /// What is known already.
+    pub shared: &'a Shared,
+    /// How many threads serve.
+    pub workers: usize,
+}
 
 /// Compiles the services; none stands in the place of one that is wrong.
 pub fn services(
     configs: &NameMap<ServiceConfig>,
-    shared: &Shared,
+    ground: &Ground<'_>,
     problems: &mut Problems,
 ) -> Vec<Option<Arc<Service>>> {
+    // One for all, since it reads the system's configuration.
+    let names = Names::system();
     let services = configs.iter().map(|(name, config)| {
-        let service = service(name, config, shared);
+        let plan = plan(name, config, &names, ground);
         let within = |invalid: Invalid| invalid.under(name.as_str()).under("services");
-        problems.take(service.map(Arc::new).map_err(within))
+        let plan = problems.take(plan.map_err(within))?;
+        Some(Arc::new(Service::new(plan, ground.shared.service(name))))
     });
     services.collect()
 }
 
-fn service(name: &str, config: &ServiceConfig, shared: &Shared) -> Result<Service, Invalid> {
-    let (origins, scheme_tls) = origins(config)?;
-    let blueprint = blueprint(config, scheme_tls)?;
-    let state = shared.service(name);
-    Ok(Service::new(name.into(), config.preserve_host, blueprint, origins, state))
+fn plan(
+    name: &str,
+    config: &ServiceConfig,
+    names: &Names,
+    ground: &Ground<'_>,
+) -> Result<Plan, Invalid> {
+    let (origins, scheme_tls) = origins(config, names, ground.folder)?;
+    let settings = config.load_balancing.as_ref().map(|settings| &settings.0);
+    let balancing = settings.map(balancing).transpose();
+    let balancing = balancing.map_err(|invalid| invalid.under("load_balancing"))?;
+    let outlier = config.outlier_detection.as_ref().map(outlier::Config::compile).transpose();
+    let outlier = outlier.map_err(|invalid| invalid.under("outlier_detection"))?;
+    Ok(Plan {
+        name: name.into(),
+        preserve_host: config.preserve_host,
+        reuse: match config.connection_reuse {
+            ReuseConfig::Safe => Reuse::Safe,
+            ReuseConfig::Always => Reuse::Always,
+            ReuseConfig::Never => Reuse::Never,
+        },
+        blueprint: blueprint(config, scheme_tls)?,
+        origins,
+        keep: kept_for(config.keep),
+        hash_key: settings.and_then(hash_key),
+        balancing: balancing.unwrap_or_default(),
+        guards: Guards { outlier, breaker: endpoint_breaker(&config.policies) },
+        workers: ground.workers,
+    })
+}
+
+/// The circuit of each endpoint, where the service's own block says that each has one.
+fn endpoint_breaker(policies: &AttemptPolicies) -> Option<breaker::Settings> {
+    match &policies.circuit_breaker {
+        // What is wrong with it is told where the block is compiled for a route.
+        Some(Setting::Set(config)) if config.per_endpoint => {
+            CircuitBreaker::compile(config).ok().map(|breaker| breaker.settings)
+        }
+        _ => None,
+    }
 }
 
 /// Where its endpoints come from, and whether a url says that they are inside TLS.
-fn origins(config: &ServiceConfig) -> Result<(Vec<Origin>, Option<bool>), Invalid> {
-    match (&config.url, &config.endpoints) {
-        (Some(url), None) => {
+fn origins(
+    config: &ServiceConfig,
+    names: &Names,
+    folder: &Path,
+) -> Result<(Vec<Origin>, Option<bool>), Invalid> {
+    let ServiceConfig { url, endpoints, dns, file, consul, .. } = config;
+    let discovered = discovered(dns.as_ref(), file.as_ref(), consul.as_ref(), folder)?;
+    match (url, endpoints, discovered) {
+        (Some(url), None, None) => {
             let (address, tls) = from_url(url).map_err(|invalid| invalid.under("url"))?;
-            Ok((vec![origin(&address, 1, 0)], Some(tls)))
+            Ok((vec![origin(&address, 1, 0, names)], Some(tls)))
         }
-        (None, Some(endpoints)) if endpoints.is_empty() => {
-            Err(Invalid::new("at least one endpoint is needed").under("endpoints"))
-        }
-        (None, Some(endpoints)) => {
+        (None, Some(endpoints), None) => {
+            check_endpoints(endpoints).map_err(|invalid| invalid.under("endpoints"))?;
             let origin =
-                |one: &EndpointConfig| origin(&one.address, one.weight.get(), one.priority);
+                |one: &EndpointConfig| origin(&one.address, one.weight.get(), one.priority, names);
             Ok((endpoints.iter().map(origin).collect(), None))
         }
-        _ => Err(Invalid::new("exactly one of `url` and `endpoints` is needed")),
+        (None, None, Some(source)) => Ok((vec![Origin::Discovered(source)], None)),
+        _ => Err(Invalid::new(
+            "exactly one of `url`, `endpoints`, `dns`, `file` and `consul` is needed",
+        )),
     }
 }
 
-fn origin(address: &Address, weight: u32, priority: u8) -> Origin {
-    match address {
-        Address::Name(name, port) => {
-            Origin::Named { name: name.as_str().into(), port: *port, weight, priority }
-        }
-        address => Origin::Fixed(Found { weight, priority, ..Found::at(address.clone()) }),
+fn check_endpoints(endpoints: &[EndpointConfig]) -> Result<(), Invalid> {
+    if endpoints.is_empty() {
+        return Err(Invalid::new("at least one endpoint is needed"));
     }
+    let mut addresses = HashSet::new();
+    for (position, endpoint) in endpoints.iter().enumerate() {
+        if !addresses.insert(endpoint.address.to_string()) {
+            let message = format!(
+                "endpoint {} stands here twice, give it a `weight` if it should get more",
+                endpoint.address
+            );
+            return Err(Invalid::new(message).under("address").under(position));
+        }
+    }
+    Ok(())
+}
+
+fn origin(address: &Address, weight: u32, priority: u8, names: &Names) -> Origin {
+    match Found::at(address.clone()) {
+        Some(found) => Origin::Fixed(Found { weight, priority, ..found }),
+        None => {
+            let (name, port) = match address {
+                Address::Name(name, port) => (name.as_str(), *port),
+                address => unreachable!("{address} is found where it is written"),
+            };
+            let source = Source::Dns(Dns::host(names.clone(), name, port));
+            Origin::Named { source, weight, priority }
+        }
+    }
+}
+
+/// How much more than its share an endpoint gets of a ring, where nothing is said.
+const HEADROOM: Percent = Percent::new(25);
+
+fn balancing(settings: &BalancingSettings) -> Result<Balancing, Invalid> {
+    let BalancingSettings { algorithm, key, headroom, slow_start, failover_below, panic_below } =
+        settings;
+    let is_ring = *algorithm == AlgorithmConfig::ConsistentHash;
+    for (name, given) in [("key", key.is_some()), ("headroom", headroom.is_some())] {
+        if given && !is_ring {
+            let message = format!("`{name}` means something to `consistent_hash` alone");
+            return Err(Invalid::new(message).under(name));
+        }
+    }
+    if slow_start.is_some_and(|time| time.is_zero()) {
+        let message = "no time is no slow start, leave it out";
+        return Err(Invalid::new(message).under("slow_start"));
+    }
+    let algorithm = match algorithm {
+        AlgorithmConfig::RoundRobin => Algorithm::RoundRobin,
+        AlgorithmConfig::Random => Algorithm::Random,
+        AlgorithmConfig::LeastRequest => Algorithm::LeastRequest,
+        AlgorithmConfig::PeakEwma => Algorithm::PeakEwma,
+        AlgorithmConfig::ConsistentHash => {
+            let headroom = headroom.unwrap_or(HEADROOM);
+            let bound = Bound::new(1.0 + headroom.ratio());
+            Algorithm::ConsistentHash { bound: Some(bound.map_err(|no| no.under("headroom"))?) }
+        }
+    };
+    let fallback = Balancing::default().rules;
+    let rules = Rules {
+        failover_below: failover_below.unwrap_or(fallback.failover_below),
+        panic_below: *panic_below,
+        slow_start: slow_start.map(|time| *time),
+    };
+    Ok(Balancing { algorithm, rules })
+}
+
+/// What requests are kept together by.
+fn hash_key(settings: &BalancingSettings) -> Option<HashKey> {
+    let is_ring = settings.algorithm == AlgorithmConfig::ConsistentHash;
+    is_ring.then(|| settings.key.clone().map_or(HashKey::Client, HashKey::Template))
 }
 
 fn blueprint(config: &ServiceConfig, scheme_tls: Option<bool>) -> Result<Blueprint, Invalid> {
