@@ -24,6 +24,7 @@ pub use listener::{Certificate, ListenerConfig, ListenerTimeouts, ListenerTls, W
 pub use load::Loaded;
 pub use mistake::{Mistake, Report, Severity};
 pub use route::{MatchConfig, PathConfig, RouteConfig};
+pub use service::health::{ExpectConfig, HealthCheckConfig};
 pub use service::{AttemptPolicies, EndpointConfig, ServiceConfig, ServiceProtocol, ServiceTls};
 pub use telemetry::{AccessLogConfig, RequestIdConfig, TelemetryConfig, Word};
 
