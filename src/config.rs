@@ -29,6 +29,8 @@ pub use service::{
     AttemptPolicies, ConsulConfig, DnsConfig, EndpointConfig, FileConfig, NameServer, OrText,
     ServiceConfig, ServiceProtocol, ServiceTls, discovered, kept_for, read_endpoints,
 };
+pub use service::health::{ExpectConfig, HealthCheckConfig};
+pub use service::{AttemptPolicies, EndpointConfig, ServiceConfig, ServiceProtocol, ServiceTls};
 pub use telemetry::{AccessLogConfig, RequestIdConfig, TelemetryConfig, Word};
 
 use crate::policy::Block;

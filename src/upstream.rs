@@ -16,6 +16,12 @@ mod roster;
 mod service;
 mod state;
 mod timeouts;
+pub mod call;
+mod failure;
+pub mod health;
+mod resolve;
+#[cfg(test)]
+mod scripted;
 
 pub use address::{Address, InvalidAddress};
 pub use endpoint::{Blueprint, Endpoint, Occupied};

@@ -14,6 +14,11 @@ pub use endpoints_file::read_endpoints;
 use crate::policy::{Setting, circuit_breaker, retry, timeouts};
 use crate::upstream::{Address, outlier};
 use crate::value::{Duration, Name, Weight};
+pub mod health;
+
+use crate::policy::{Setting, timeouts};
+use crate::upstream::Address;
+use crate::value::Name;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
