@@ -2,6 +2,7 @@
 
 pub mod adaptive;
 mod address;
+pub mod bulkhead;
 mod failure;
 mod resolve;
 pub mod retry;
