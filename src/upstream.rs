@@ -6,6 +6,7 @@ pub mod balance;
 pub mod breaker;
 pub mod discovery;
 mod endpoint;
+pub mod bulkhead;
 mod failure;
 mod keeper;
 mod live;

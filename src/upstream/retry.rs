@@ -9,6 +9,7 @@ mod backoff;
 mod budget;
 mod condition;
 mod methods;
+mod outcome;
 #[cfg(test)]
 mod tests;
 
