@@ -217,11 +217,7 @@ impl Balancer {
     }
 
     /// Draws a position that is not to be skipped: a few times, then the next one in order.
-    fn draw(
-        &self,
-        mut next: impl FnMut() -> usize,
-        skip: impl Fn(usize) -> bool,
-    ) -> Option<usize> {
+    fn draw(&self, mut next: impl FnMut() -> usize, skip: impl Fn(usize) -> bool) -> Option<usize> {
         let mut drawn = 0;
         for _ in 0..DRAWS {
             drawn = next();

@@ -119,8 +119,7 @@ fn stage(standings: &[Standing], rules: &Rules) -> Stage {
     if all.all > 0 && rules.panic_below.is_some_and(|share| !all.reaches(share)) {
         return Stage::Panic;
     }
-    let serves =
-        |group: &Weights| group.available > 0 && group.reaches(rules.failover_below);
+    let serves = |group: &Weights| group.available > 0 && group.reaches(rules.failover_below);
     match groups.iter().find(|(_, group)| serves(group)) {
         Some((priority, _)) => Stage::Group(*priority),
         None if all.available > 0 => Stage::Mixed,
@@ -175,7 +174,8 @@ mod tests {
 
     #[test]
     fn where_no_group_has_enough_what_is_left_of_all_serves() {
-        let all = [at(0, true), at(0, false), at(0, false), at(1, true), at(1, false), at(1, false)];
+        let all =
+            [at(0, true), at(0, false), at(0, false), at(1, true), at(1, false), at(1, false)];
         let found = serving(&all, &RULES);
         assert_eq!((indexes(&found), found.stage), (vec![0, 3], Stage::Mixed));
     }
