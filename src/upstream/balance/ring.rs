@@ -25,7 +25,7 @@ pub fn hash_key(key: &[u8]) -> u64 {
 /// How much fuller than its fair share an endpoint may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bound {
-    thousandths: u32,
+    pub(super) thousandths: u32,
 }
 
 impl Bound {
@@ -60,8 +60,9 @@ const WALK: usize = 512;
 
 /// How many points there are for one of weight.
 ///
-/// A power of two: the weights' mean may change a little, when endpoints come and go, and no points
-/// come and go with it but those of these endpoints.
+/// A power of two: the weights' mean may change a little, when endpoints are added and taken away,
+/// and no points come and go with it but those of these endpoints. Where it does pass to another
+/// power, every second point comes or goes, and so up to half of the keys move.
 pub(super) fn scale(whole: u64, endpoints: usize) -> f64 {
     let (whole, endpoints) = (whole.max(1) as f64, endpoints as f64);
     let fitting = (POINTS * endpoints / whole).log2().round().exp2();
