@@ -5,6 +5,7 @@
 
 pub mod redirect;
 pub mod respond;
+pub mod split;
 
 use crate::exchange::References;
 use crate::reply::{Rejection, Reply};
