@@ -5,6 +5,7 @@
 //! there (`reader.rs`, `load.rs`). What it means is compiled by `snapshot.rs`, which reports what
 //! only shows then as an [`Invalid`] with a path into the document.
 
+pub mod backends;
 mod conditions;
 mod listener;
 mod load;
@@ -19,6 +20,7 @@ mod tree;
 mod wrong;
 mod yaml;
 
+pub use backends::{BackendConfig, WhenConfig};
 pub use conditions::{ConditionConfig, Conditions, TestConfig};
 pub use listener::{Certificate, ListenerConfig, ListenerTimeouts, ListenerTls, WireProtocol};
 pub use load::Loaded;
