@@ -3,6 +3,7 @@
 //! Each answer that the gateway gives by itself has a file below `answer/`. It makes a [`Reply`],
 //! which leaves by the same door as a refusal, so that the policies of the route see it too.
 
+pub mod mirror;
 pub mod redirect;
 pub mod respond;
 pub mod split;
