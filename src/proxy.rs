@@ -16,6 +16,7 @@ mod finish;
 mod forward;
 mod framing;
 mod head;
+pub mod mirror;
 mod respond;
 mod rest;
 mod target;
