@@ -1,8 +1,11 @@
 //! Services: backends and their endpoints, and which of them gets the next attempt.
 
 mod address;
+pub mod call;
 mod failure;
 mod resolve;
+#[cfg(test)]
+mod scripted;
 
 pub use address::{Address, InvalidAddress};
 pub use failure::{Failure, classify};
