@@ -5,7 +5,7 @@ pub mod call;
 mod failure;
 mod resolve;
 #[cfg(test)]
-mod scripted;
+pub(crate) mod scripted;
 
 pub use address::{Address, InvalidAddress};
 pub use failure::{Failure, classify};

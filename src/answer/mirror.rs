@@ -1,8 +1,15 @@
 //! Where copies of a route's requests go, and what of the two answers is compared.
 
+pub mod diff;
+mod excerpt;
+pub mod samples;
+pub mod seen;
+
 use super::Backend;
 use crate::value::{BodyPath, Percent};
 use http::HeaderName;
+use samples::Samples;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What is mirrored of a route.
@@ -18,6 +25,8 @@ pub struct Mirror {
     pub max_body: usize,
     /// What is compared of the two answers; nothing where it is none.
     pub compare: Option<Compare>,
+    /// The last answers that differed.
+    pub samples: Arc<Samples>,
 }
 
 /// What is compared of the two answers beside their statuses.

@@ -6,6 +6,7 @@ use crate::value::{BodyPath, ByteSize, Duration, HeaderName, Invalid, Name, Perc
 use http::header::SET_COOKIE;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use std::sync::Arc;
 use std::time;
 
 /// Copies of requests, which go to a second service; no client sees its answers, or waits for them.
@@ -88,6 +89,7 @@ impl MirrorConfig {
             timeout: *self.timeout,
             max_body: usize::try_from(self.max_body.0).expect("1 MiB is a size on any machine"),
             compare: compare.map_err(|invalid| invalid.under("diff"))?,
+            samples: Arc::default(),
         })
     }
 }
@@ -112,7 +114,6 @@ impl DiffConfig {
 mod tests {
     use super::*;
     use crate::upstream::{Service, Timeouts};
-    use std::sync::Arc;
 
     fn compile(rest: &str) -> Result<Mirror, String> {
         let config: MirrorConfig = serde_yaml::from_str(&format!("{{service: orders_v2{rest}}}"))
