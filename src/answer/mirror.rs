@@ -42,7 +42,7 @@ impl Mirror {
     /// Whether a request is copied, by a number that is random in all of its bits.
     pub fn takes(&self, random: u64) -> bool {
         // The high half of the product is uniform below the whole, without a division.
-        let at = (u128::from(random) * u128::from(Percent::WHOLE) >> 64) as u32;
+        let at = ((u128::from(random) * u128::from(Percent::WHOLE)) >> 64) as u32;
         at < self.sample.millionths()
     }
 }

@@ -160,7 +160,7 @@ impl Split {
     /// The side in whose range a number lies, of all ranges laid end to end.
     fn side_at(&self, random: u64) -> usize {
         // The high half of the product is uniform below the total, without a division.
-        let mut at = (u128::from(random) * u128::from(self.total) >> 64) as u64;
+        let mut at = ((u128::from(random) * u128::from(self.total)) >> 64) as u64;
         let within = |side: &Side| match at.checked_sub(u64::from(side.weight)) {
             Some(rest) => {
                 at = rest;

@@ -189,7 +189,7 @@ impl Mirroring {
 
     /// The exchange is over. The answers are compared if the client's was a service's and
     /// `complete`.
-    pub fn end(mut self: Box<Self>, complete: bool) {
+    pub fn end(mut self, complete: bool) {
         if let Some(Answer { seen: Some(seen), reader }) = self.answer.take().filter(|_| complete) {
             // The copy may have failed, and nobody wait for this.
             let _ = reader.send(seen);
