@@ -3,8 +3,10 @@
 //! Each answer that the gateway gives by itself has a file below `answer/`. It makes a [`Reply`],
 //! which leaves by the same door as a refusal, so that the policies of the route see it too.
 
+pub mod mirror;
 pub mod redirect;
 pub mod respond;
+pub mod split;
 
 use crate::exchange::References;
 use crate::reply::{Rejection, Reply};

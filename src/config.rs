@@ -5,9 +5,11 @@
 //! there (`reader.rs`, `load.rs`). What it means is compiled by `snapshot.rs`, which reports what
 //! only shows then as an [`Invalid`] with a path into the document.
 
+pub mod backends;
 mod conditions;
 mod listener;
 mod load;
+mod mirror;
 mod mistake;
 mod reader;
 mod route;
@@ -19,9 +21,11 @@ mod tree;
 mod wrong;
 mod yaml;
 
+pub use backends::{BackendConfig, WhenConfig};
 pub use conditions::{ConditionConfig, Conditions, TestConfig};
 pub use listener::{Certificate, ListenerConfig, ListenerTimeouts, ListenerTls, WireProtocol};
 pub use load::Loaded;
+pub use mirror::{DiffConfig, MirrorConfig};
 pub use mistake::{Mistake, Report, Severity};
 pub use route::{MatchConfig, PathConfig, RouteConfig};
 pub use service::{AlgorithmConfig, BalancingConfig, BalancingSettings, ReuseConfig};

@@ -17,6 +17,7 @@ mod forward;
 mod framing;
 mod head;
 mod outcome;
+pub mod mirror;
 mod respond;
 mod rest;
 mod target;

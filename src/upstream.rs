@@ -22,7 +22,7 @@ mod failure;
 pub mod health;
 mod resolve;
 #[cfg(test)]
-mod scripted;
+pub(crate) mod scripted;
 
 pub use address::{Address, InvalidAddress};
 pub use endpoint::{Blueprint, Endpoint, Occupied};

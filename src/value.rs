@@ -6,6 +6,7 @@
 //! and `Deserialize` does no more than call it: serde adds the place to the error.
 
 mod amount;
+mod body_path;
 mod bytes;
 mod cidr;
 mod duration;
@@ -27,6 +28,7 @@ mod text;
 mod token;
 mod weight;
 
+pub use body_path::{BodyPath, BodyStep};
 pub use bytes::ByteSize;
 pub use cidr::{Cidr, CidrSet};
 pub use duration::Duration;

@@ -1,5 +1,6 @@
-//! What a route asks of header fields and query parameters.
+//! What is asked of header fields, query parameters and cookies.
 
+use crate::route::{Condition, Test};
 use crate::value::{Invalid, OneOrMany, Pattern};
 use schemars::JsonSchema;
 use schemars::{Schema, SchemaGenerator, json_schema};
@@ -38,6 +39,32 @@ impl<N> Conditions<N> {
     /// Walks names and conditions in the order of the file.
     pub fn iter(&self) -> impl Iterator<Item = (&N, &ConditionConfig)> {
         self.0.iter().map(|(name, condition)| (name, condition))
+    }
+
+    /// Whether nothing is asked.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<N: fmt::Display> Conditions<N> {
+    /// What they mean, each for the name that `name_of` gives it.
+    ///
+    /// # Errors
+    ///
+    /// Refuses a test that says nothing or too much.
+    pub fn compile<M>(&self, name_of: impl Fn(&N) -> M) -> Result<Vec<Condition<M>>, Invalid> {
+        let condition = |(name, config): (&N, &ConditionConfig)| {
+            let within = |invalid: Invalid| invalid.under(name.to_string().as_str());
+            let test = match config.texts_or_test().map_err(within)? {
+                Ok(texts) => Test::Equals(texts.to_vec()),
+                Err(TestConfig { regex: Some(pattern), .. }) => Test::Matches(pattern.clone()),
+                Err(TestConfig { present: Some(false), .. }) => Test::Absent,
+                Err(_) => Test::Present,
+            };
+            Ok(Condition { name: name_of(name), test })
+        };
+        self.iter().map(condition).collect()
     }
 }
 

@@ -32,7 +32,7 @@ pub enum Test {
 impl Condition<HeaderName> {
     /// Whether it holds. Several lines of a field are one value with commas (RFC 9110 §5.2), so
     /// that who sends two is not taken for who sends either.
-    pub(super) fn holds_in(&self, headers: &HeaderMap) -> bool {
+    pub fn holds_in(&self, headers: &HeaderMap) -> bool {
         let mut lines = headers.get_all(&self.name).iter();
         let (first, second) = (lines.next(), lines.next());
         match (first, second) {
@@ -53,7 +53,7 @@ impl Condition<HeaderName> {
 impl Condition<String> {
     /// Whether it holds. Name and value are percent-decoded, `+` stays as it is, and of several
     /// values the first counts: all as in `$(query.NAME)`.
-    pub(super) fn holds_in(&self, query: Option<&str>) -> bool {
+    pub fn holds_in(&self, query: Option<&str>) -> bool {
         let mut pairs = query.unwrap_or_default().split('&');
         let value = pairs.find_map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -76,7 +76,8 @@ impl Condition<String> {
 }
 
 impl Test {
-    fn accepts(&self, value: Option<&[u8]>) -> bool {
+    /// Whether a value passes, or its absence does.
+    pub fn accepts(&self, value: Option<&[u8]>) -> bool {
         match (self, value) {
             (Test::Present, value) => value.is_some(),
             (Test::Absent, value) => value.is_none(),

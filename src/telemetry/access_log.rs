@@ -27,6 +27,7 @@ use prometheus::IntCounter;
 pub use line::Entry;
 pub use lines::Lines;
 pub use options::{Format, Invalid, Masked, Options, Target};
+pub use time::rfc3339;
 
 use lines::{Shared, Worker};
 use writer::{Sink, Writer};

@@ -5,13 +5,14 @@
 //! owns a registry with every family in it, and [`super::exposition`] adds them up when
 //! somebody scrapes.
 //!
-//! Handles ([`RouteMetrics`], [`ServiceMetrics`], [`ListenerMetrics`]) are resolved when a
+//! Handles ([`RouteMetrics`], [`MirrorMetrics`], [`ServiceMetrics`], [`ListenerMetrics`]) are resolved when a
 //! configuration is adopted, preferably on the worker's own thread, so that its allocator
 //! keeps them off other workers' cache lines. Their labels come from the configuration
 //! and from closed sets, so a client cannot make the families grow.
 
 mod cause;
 mod listener;
+mod mirror;
 mod route;
 mod service;
 #[cfg(test)]
@@ -21,6 +22,7 @@ use prometheus::core::Collector;
 use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry};
 
 pub use listener::{ListenerMetrics, Refused};
+pub use mirror::{Compared, MirrorMetrics, Mirrored};
 pub use route::{Finished, RouteMetrics};
 pub use service::{ServiceMetrics, UpstreamError};
 
@@ -47,6 +49,8 @@ pub struct Metrics {
     request_bytes: IntCounterVec,
     response_bytes: IntCounterVec,
     upstream_errors: IntCounterVec,
+    mirror_requests: IntCounterVec,
+    mirror_comparisons: IntCounterVec,
     connections_open: IntGaugeVec,
     connections: IntCounterVec,
     connections_refused: IntCounterVec,
@@ -102,6 +106,16 @@ impl Metrics {
                 "Attempts at a service that failed.",
                 &["service", "cause"],
             ),
+            mirror_requests: counter(
+                "gateway_mirror_requests_total",
+                "Requests chosen to be mirrored, by what became of the copy.",
+                &["route", "outcome"],
+            ),
+            mirror_comparisons: counter(
+                "gateway_mirror_comparisons_total",
+                "Answers of mirrors compared with those that clients got, by result.",
+                &["route", "result"],
+            ),
             connections_open: register(
                 &registry,
                 IntGaugeVec::new(
@@ -128,6 +142,11 @@ impl Metrics {
     /// Asking twice for a name continues the same counts, so a reload resets nothing.
     pub fn route(&self, route: &str) -> RouteMetrics {
         RouteMetrics::new(self, route)
+    }
+
+    /// Resolves the handles of one route that is mirrored; call it when a configuration is adopted.
+    pub fn mirror(&self, route: &str) -> MirrorMetrics {
+        MirrorMetrics::new(self, route)
     }
 
     /// Resolves the handles of one service; call it when a configuration is adopted.

@@ -1,10 +1,9 @@
 //! What the matcher has to know of a route, and what its templates may ask of its path.
 
-use crate::config::{ConditionConfig, Conditions, MatchConfig, PathConfig, TestConfig};
+use crate::config::{MatchConfig, PathConfig};
 use crate::exchange::{EmptySegments, EncodedSlashes, Parameters, PathRules};
-use crate::route::{Condition, Conflict, PathPattern, Rule, Test};
+use crate::route::{Conflict, PathPattern, Rule};
 use crate::value::{Invalid, OneOrMany, Reference, nearest};
-use std::fmt::Display;
 
 /// Joins what the listeners of one document do with paths: a pattern may have what any of them
 /// lets pass.
@@ -25,8 +24,8 @@ pub fn loosest(listeners: impl Iterator<Item = PathRules>) -> PathRules {
 pub fn rule(config: &MatchConfig, paths: PathRules) -> Result<Rule, Invalid> {
     let methods = config.methods.as_deref().unwrap_or_default();
     let path = config.path.as_ref().map(|path| patterns(path, paths)).transpose();
-    let headers = conditions(&config.headers, |name| (**name).clone());
-    let query = conditions(&config.query, String::clone);
+    let headers = config.headers.compile(|name| (**name).clone());
+    let query = config.query.compile(String::clone);
     Ok(Rule {
         hosts: config.hosts.as_deref().unwrap_or_default().to_vec(),
         paths: path.map_err(|invalid| invalid.under("path"))?.unwrap_or_default(),
@@ -65,23 +64,6 @@ fn each<T>(
     let within =
         |(index, one)| compile(one).map_err(|invalid: Invalid| invalid.under(index).under(key));
     typed.iter().enumerate().map(within).collect()
-}
-
-fn conditions<N: Display, M>(
-    config: &Conditions<N>,
-    name_of: impl Fn(&N) -> M,
-) -> Result<Vec<Condition<M>>, Invalid> {
-    let condition = |(name, config): (&N, &ConditionConfig)| {
-        let within = |invalid: Invalid| invalid.under(name.to_string().as_str());
-        let test = match config.texts_or_test().map_err(within)? {
-            Ok(texts) => Test::Equals(texts.to_vec()),
-            Err(TestConfig { regex: Some(pattern), .. }) => Test::Matches(pattern.clone()),
-            Err(TestConfig { present: Some(false), .. }) => Test::Absent,
-            Err(_) => Test::Present,
-        };
-        Ok(Condition { name: name_of(name), test })
-    };
-    config.iter().map(condition).collect()
 }
 
 /// Says what is wrong with two routes, at the one that stands second or never applies. `numbers`

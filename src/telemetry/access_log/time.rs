@@ -34,6 +34,13 @@ impl Clock {
     }
 }
 
+/// A time as RFC 3339 in UTC, with milliseconds, for what is rarer than lines of the log.
+pub fn rfc3339(time: SystemTime) -> String {
+    let mut text = Vec::with_capacity(24);
+    Clock::new().write(&mut text, time);
+    String::from_utf8(text).expect("a clock writes digits and punctuation")
+}
+
 fn text(second: u64) -> [u8; 19] {
     let (year, month, day) = date(second / 86_400);
     let second = second % 86_400;

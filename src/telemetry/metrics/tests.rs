@@ -136,3 +136,19 @@ fn listener_counts_connections_open_and_refused() {
         assert_line(&metrics, line);
     }
 }
+
+#[test]
+fn mirrored_requests_are_counted_by_outcome_and_comparisons_by_result() {
+    let metrics = Metrics::new();
+    let mirror = metrics.mirror("orders");
+    mirror.mirrored(Mirrored::Answered);
+    mirror.mirrored(Mirrored::Failed);
+    mirror.compared(Compared::Different);
+    for line in [
+        r#"gateway_mirror_requests_total{outcome="answered",route="orders"} 1"#,
+        r#"gateway_mirror_requests_total{outcome="failed",route="orders"} 1"#,
+        r#"gateway_mirror_comparisons_total{result="different",route="orders"} 1"#,
+    ] {
+        assert_line(&metrics, line);
+    }
+}
