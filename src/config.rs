@@ -28,13 +28,11 @@ pub use load::Loaded;
 pub use mirror::{DiffConfig, MirrorConfig};
 pub use mistake::{Mistake, Report, Severity};
 pub use route::{MatchConfig, PathConfig, RouteConfig};
-pub use service::{AlgorithmConfig, BalancingConfig, BalancingSettings, ReuseConfig};
 pub use service::{
-    AttemptPolicies, ConsulConfig, DnsConfig, EndpointConfig, FileConfig, NameServer, OrText,
+    AlgorithmConfig, AttemptPolicies, BalancingConfig, BalancingSettings, ConsulConfig, DnsConfig,
+    EndpointConfig, ExpectConfig, FileConfig, HealthCheckConfig, NameServer, OrText, ReuseConfig,
     ServiceConfig, ServiceProtocol, ServiceTls, discovered, kept_for, read_endpoints,
 };
-pub use service::health::{ExpectConfig, HealthCheckConfig};
-pub use service::{AttemptPolicies, EndpointConfig, ServiceConfig, ServiceProtocol, ServiceTls};
 pub use telemetry::{AccessLogConfig, RequestIdConfig, TelemetryConfig, Word};
 
 use crate::policy::Block;

@@ -4,25 +4,23 @@ pub mod adaptive;
 mod address;
 pub mod balance;
 pub mod breaker;
+pub mod bulkhead;
+pub mod call;
 pub mod discovery;
 mod endpoint;
-pub mod bulkhead;
 mod failure;
+pub mod health;
 mod keeper;
 mod live;
 pub mod outlier;
 mod padded;
 pub mod retry;
 mod roster;
+#[cfg(test)]
+pub(crate) mod scripted;
 mod service;
 mod state;
 mod timeouts;
-pub mod call;
-mod failure;
-pub mod health;
-mod resolve;
-#[cfg(test)]
-pub(crate) mod scripted;
 
 pub use address::{Address, InvalidAddress};
 pub use endpoint::{Blueprint, Endpoint, Occupied};

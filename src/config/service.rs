@@ -1,24 +1,20 @@
 //! Backends.
 
 mod balancing;
-
-pub use balancing::{AlgorithmConfig, BalancingConfig, BalancingSettings};
 mod discovery;
 mod endpoints_file;
+mod health;
 
+pub use balancing::{AlgorithmConfig, BalancingConfig, BalancingSettings};
 pub use discovery::{
     ConsulConfig, DnsConfig, FileConfig, NameServer, OrText, discovered, kept_for,
 };
 pub use endpoints_file::read_endpoints;
+pub use health::{ExpectConfig, HealthCheckConfig};
 
 use crate::policy::{Setting, circuit_breaker, retry, timeouts};
-use crate::upstream::{Address, outlier};
+use crate::upstream::{Address, bulkhead, outlier};
 use crate::value::{Duration, Name, Weight};
-pub mod health;
-
-use crate::policy::{Setting, timeouts};
-use crate::upstream::Address;
-use crate::value::Name;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -48,9 +44,13 @@ pub struct ServiceConfig {
     pub tls: Option<ServiceTls>,
     /// How its requests are spread over its endpoints: `round_robin` where it is left out.
     pub load_balancing: Option<BalancingConfig>,
+    /// How its endpoints are asked whether they are well; they are not where it is left out.
+    pub health_check: Option<HealthCheckConfig>,
     /// When an endpoint gets nothing for a while because requests fail there; never where it is left
     /// out.
     pub outlier_detection: Option<outlier::Config>,
+    /// How much of it may be in use at once; as much as there is where it is left out.
+    pub limits: Option<bulkhead::Config>,
     /// When a request goes to it on a connection that was used before: `safe` where it is left out.
     #[serde(default)]
     pub connection_reuse: ReuseConfig,
