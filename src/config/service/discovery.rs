@@ -151,7 +151,9 @@ impl DnsConfig {
                 return Err(Invalid::new("the port of `srv` is told by its records").under("port"));
             }
             _ => {
-                return Err(Invalid::new("either `name` with a `port`, or `srv`, says what to ask"));
+                return Err(Invalid::new(
+                    "either `name` with a `port`, or `srv`, says what to ask",
+                ));
             }
         };
         let (min, max) = self.bounds()?;
