@@ -9,6 +9,7 @@ mod conditions;
 mod listener;
 mod load;
 mod mistake;
+mod or_text;
 mod reader;
 mod route;
 pub mod schema;
@@ -23,9 +24,10 @@ pub use conditions::{ConditionConfig, Conditions, TestConfig};
 pub use listener::{Certificate, ListenerConfig, ListenerTimeouts, ListenerTls, WireProtocol};
 pub use load::Loaded;
 pub use mistake::{Mistake, Report, Severity};
+pub use or_text::OrText;
 pub use route::{MatchConfig, PathConfig, RouteConfig};
 pub use service::{
-    AttemptPolicies, ConsulConfig, DnsConfig, EndpointConfig, FileConfig, NameServer, OrText,
+    AttemptPolicies, ConsulConfig, DnsConfig, EndpointConfig, FileConfig, NameServer,
     ServiceConfig, ServiceProtocol, ServiceTls, discovered, kept_for, read_endpoints,
 };
 pub use telemetry::{AccessLogConfig, RequestIdConfig, TelemetryConfig, Word};

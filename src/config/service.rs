@@ -3,9 +3,7 @@
 mod discovery;
 mod endpoints_file;
 
-pub use discovery::{
-    ConsulConfig, DnsConfig, FileConfig, NameServer, OrText, discovered, kept_for,
-};
+pub use discovery::{ConsulConfig, DnsConfig, FileConfig, NameServer, discovered, kept_for};
 pub use endpoints_file::read_endpoints;
 
 use crate::policy::{Setting, timeouts};
