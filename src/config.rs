@@ -11,6 +11,7 @@ mod listener;
 mod load;
 mod mirror;
 mod mistake;
+mod or_text;
 mod reader;
 mod route;
 pub mod schema;
@@ -27,10 +28,12 @@ pub use listener::{Certificate, ListenerConfig, ListenerTimeouts, ListenerTls, W
 pub use load::Loaded;
 pub use mirror::{DiffConfig, MirrorConfig};
 pub use mistake::{Mistake, Report, Severity};
+pub use or_text::OrText;
 pub use route::{MatchConfig, PathConfig, RouteConfig};
 pub use service::{
     AlgorithmConfig, AttemptPolicies, BalancingConfig, BalancingSettings, ConsulConfig, DnsConfig,
     EndpointConfig, ExpectConfig, FileConfig, HealthCheckConfig, NameServer, OrText, ReuseConfig,
+    AttemptPolicies, ConsulConfig, DnsConfig, EndpointConfig, FileConfig, NameServer,
     ServiceConfig, ServiceProtocol, ServiceTls, discovered, kept_for, read_endpoints,
 };
 pub use telemetry::{AccessLogConfig, RequestIdConfig, TelemetryConfig, Word};

@@ -9,6 +9,7 @@ pub use balancing::{AlgorithmConfig, BalancingConfig, BalancingSettings};
 pub use discovery::{
     ConsulConfig, DnsConfig, FileConfig, NameServer, OrText, discovered, kept_for,
 };
+pub use discovery::{ConsulConfig, DnsConfig, FileConfig, NameServer, discovered, kept_for};
 pub use endpoints_file::read_endpoints;
 pub use health::{ExpectConfig, HealthCheckConfig};
 

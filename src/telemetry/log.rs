@@ -16,10 +16,11 @@ pub const ENV: &str = "SLUICEGATE_LOG";
 /// What is logged unless [`ENV`] says otherwise.
 const DEFAULT: &str = "info";
 
-/// Libraries that report what a client did wrong as if it were ours. What matters of it is
-/// in the access log and in the metrics.
-const QUIET: &str =
-    "pingora=error,pingora_proxy=off,pingora_core::apps=off,rustls=error,h2=error,hyper=error";
+/// Libraries that report what a client did wrong as if it were ours, or each attempt of a discovery
+/// that fails. What matters of it is in the access log and in the metrics, and discovery tells its
+/// trouble once.
+const QUIET: &str = "pingora=error,pingora_proxy=off,pingora_core::apps=off,rustls=error,h2=error,hyper=error,\
+     hickory_net=error,hickory_resolver=error,rustls_platform_verifier=off";
 
 /// Starts logging; a second call changes nothing.
 ///

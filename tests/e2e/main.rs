@@ -9,6 +9,7 @@ mod carry;
 mod check;
 mod connections;
 mod cors;
+mod discovery_sources;
 mod failures;
 mod matching;
 mod normalise;

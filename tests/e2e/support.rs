@@ -1,6 +1,8 @@
 //! The harness: the real gateway, real origins and clients that send exact bytes.
 
 mod client;
+mod consul;
+mod dns;
 mod gateway;
 mod h2;
 mod metrics;
@@ -12,6 +14,8 @@ mod websocket;
 mod wire;
 
 pub use client::{Client, Response};
+pub use consul::{Consul, Member};
+pub use dns::NameServer;
 pub use gateway::{Gateway, ONE_SERVICE, Setup, check, gateway_command};
 pub use h2::{H2Client, H2Origin};
 pub use origin::{Call, Origin, Seen};

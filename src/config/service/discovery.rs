@@ -2,17 +2,14 @@
 //! what it means.
 
 use super::endpoints_file::read_endpoints;
+use crate::config::OrText;
 use crate::upstream::Address;
 use crate::upstream::discovery::{self, Consul, Dns, File, Names, Source};
 use crate::value::schema::word_schema;
 use crate::value::{Duration, Invalid, OneOrMany, Template, deserialize_text};
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{DeserializeOwned, Deserializer, Error, MapAccess, Visitor};
-use std::borrow::Cow;
-use std::fmt::{self, Display};
-use std::marker::PhantomData;
+use serde::de::Deserializer;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::str::FromStr;
@@ -75,10 +72,6 @@ pub struct ConsulConfig {
     /// 30 seconds where it is left out.
     pub wait: Option<Duration>,
 }
-
-/// Settings, or a short text that stands for them.
-#[derive(Debug, Clone)]
-pub struct OrText<T>(pub T);
 
 /// The address of a name server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -294,52 +287,6 @@ word_schema!(
     "The address of a name server; its port is 53 where none is given.",
     {"type": "string", "examples": ["10.0.0.2", "127.0.0.1:5353"]}
 );
-
-impl<'de, T> Deserialize<'de> for OrText<T>
-where
-    T: DeserializeOwned + FromStr<Err: Display>,
-{
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ByShape(PhantomData)).map(OrText)
-    }
-}
-
-impl<T: JsonSchema> JsonSchema for OrText<T> {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        T::schema_name()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let whole = generator.subschema_for::<T>();
-        json_schema!({"anyOf": [{"type": "string"}, whole]})
-    }
-}
-
-/// Tells the short form from the whole one by its shape, so that an error inside keeps its place.
-struct ByShape<T>(PhantomData<T>);
-
-impl<'de, T> Visitor<'de> for ByShape<T>
-where
-    T: DeserializeOwned + FromStr<Err: Display>,
-{
-    type Value = T;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a text, or a mapping with more")
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
-        text.parse().map_err(E::custom)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(map))
-    }
-}
 
 #[cfg(test)]
 mod tests {

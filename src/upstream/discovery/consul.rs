@@ -160,6 +160,25 @@ impl Consul {
         }
     }
 
+    /// An HTTP client. It is made when it is first needed, since it may read the system's
+    /// authorities.
+    fn client(&self) -> Result<Client, Trouble> {
+        // The server has done so before; a caller of the library may not.
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let mut builder = Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .referer(false)
+            .connect_timeout(PATIENCE);
+        if self.url.scheme() == "http" {
+            // Plain text needs no authorities, and a small container may have none.
+            builder = builder.tls_certs_only([]);
+        }
+        builder.build().map_err(|error| {
+            Trouble::new(Kind::Failed, format!("no HTTP client: {}", told(&error)))
+        })
+    }
+
     async fn ask(
         &self,
         client: &mut Option<Client>,
@@ -167,7 +186,7 @@ impl Consul {
     ) -> Result<(Vec<Instance>, Option<u64>), Trouble> {
         let client = match client {
             Some(client) => client,
-            none => none.insert(connected_to_nobody()?),
+            none => none.insert(self.client()?),
         };
         let mut url = self.url.clone();
         let mut patience = PATIENCE;
@@ -242,20 +261,6 @@ impl fmt::Display for Consul {
         let host = self.url.host_str().unwrap_or_default();
         write!(f, "consul {} at {host}", self.service)
     }
-}
-
-/// An HTTP client. It is made on the main thread when it is first needed, since it reads the
-/// system's authorities.
-fn connected_to_nobody() -> Result<Client, Trouble> {
-    // The server has done so before; a caller of the library may not.
-    drop(rustls::crypto::ring::default_provider().install_default());
-    Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
-        .referer(false)
-        .connect_timeout(PATIENCE)
-        .build()
-        .map_err(|error| Trouble::new(Kind::Failed, format!("no HTTP client: {}", told(&error))))
 }
 
 fn silent(error: &reqwest::Error) -> Trouble {
