@@ -80,6 +80,7 @@ impl Caller {
     ) -> Result<Answer, CallError> {
         let deadline = Instant::now() + limits.deadline;
         let mut answering = self.open(peer, head, body, Some(deadline)).await?;
+        let head = answering.head().clone();
         let mut body = Body::Empty;
         while let Some(part) = answering.next_part().await? {
             if body.len() + part.len() > limits.body {
@@ -87,7 +88,7 @@ impl Caller {
             }
             body.push(part);
         }
-        let (head, trailers) = answering.finish().await?;
+        let trailers = answering.finish().await?;
         Ok(Answer { head, body: body.into_bytes(), trailers })
     }
 
