@@ -28,6 +28,7 @@ pub use load::Loaded;
 pub use mirror::{DiffConfig, MirrorConfig};
 pub use mistake::{Mistake, Report, Severity};
 pub use route::{MatchConfig, PathConfig, RouteConfig};
+pub use service::health::{ExpectConfig, HealthCheckConfig};
 pub use service::{AttemptPolicies, EndpointConfig, ServiceConfig, ServiceProtocol, ServiceTls};
 pub use telemetry::{AccessLogConfig, RequestIdConfig, TelemetryConfig, Word};
 

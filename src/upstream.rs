@@ -3,6 +3,7 @@
 mod address;
 pub mod call;
 mod failure;
+pub mod health;
 mod resolve;
 #[cfg(test)]
 pub(crate) mod scripted;

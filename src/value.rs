@@ -22,6 +22,7 @@ mod pattern;
 mod percent;
 pub(crate) mod schema;
 mod span;
+mod status_range;
 mod template;
 mod text;
 mod token;
@@ -39,6 +40,7 @@ pub use one_or_many::OneOrMany;
 pub use pattern::Pattern;
 pub use percent::Percent;
 pub use span::Span;
+pub use status_range::StatusRange;
 pub use template::{Escape, Piece, Reference, Source, Template};
 pub use token::{HeaderName, Method};
 

@@ -1,5 +1,7 @@
 //! Backends.
 
+pub mod health;
+
 use crate::policy::{Setting, timeouts};
 use crate::upstream::Address;
 use crate::value::Name;

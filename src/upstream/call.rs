@@ -80,6 +80,7 @@ impl Caller {
     ) -> Result<Answer, CallError> {
         let deadline = Instant::now() + limits.deadline;
         let mut answering = self.open(peer, head, body, Some(deadline)).await?;
+        let head = answering.head().clone();
         let mut body = Body::Empty;
         while let Some(part) = answering.next_part().await? {
             if body.len() + part.len() > limits.body {
@@ -87,7 +88,7 @@ impl Caller {
             }
             body.push(part);
         }
-        let (head, trailers) = answering.finish().await?;
+        let trailers = answering.finish().await?;
         Ok(Answer { head, body: body.into_bytes(), trailers })
     }
 
@@ -109,6 +110,31 @@ impl Caller {
     ) -> Result<Answering, CallError> {
         frame(&mut head, body.len())?;
         within(deadline, self.exchange(peer, head, body, deadline)).await
+    }
+
+    /// Makes a connection of its own, with the handshake where the peer has TLS, and closes it.
+    ///
+    /// # Errors
+    ///
+    /// Says why there is no connection.
+    pub async fn connect(
+        &self,
+        peer: &HttpPeer,
+        deadline: Option<Instant>,
+    ) -> Result<(), CallError> {
+        let mut alone = peer.clone();
+        // A key under which no connection is ever kept, so that none can be found.
+        alone.group_key = !peer.group_key;
+        // A connection of HTTP/2 whose only stream is taken is not kept for others either.
+        alone.options.max_h2_streams = 1;
+        if !alone.is_tls() {
+            alone.options.set_http_version(1, 1);
+        }
+        let connect = async {
+            self.connector.get_http_session(&alone).await?;
+            Ok(())
+        };
+        within(deadline, connect).await
     }
 
     async fn exchange(

@@ -22,8 +22,8 @@ impl Answering {
     }
 
     /// Returns the answer's head; never an interim one (1xx).
-    pub fn head(&mut self) -> &ResponseHeader {
-        self.lease.session().response_header().expect("an answer begins with its head")
+    pub fn head(&self) -> &ResponseHeader {
+        self.lease.head().expect("an answer begins with its head")
     }
 
     /// Waits for the next part of the body; `None` at its end. A dropped wait loses nothing.
@@ -42,14 +42,13 @@ impl Answering {
         }
     }
 
-    /// Ends the exchange after the last part: returns the head and the trailers (HTTP/2's alone),
-    /// and gives the connection back to the pool. Before the last part it breaks the body off.
+    /// Ends the exchange after the last part: returns the trailers (HTTP/2's alone), and gives the
+    /// connection back to the pool. Before the last part it breaks the body off.
     ///
     /// # Errors
     ///
     /// Says that the deadline came, or that the trailers cannot be read.
-    pub async fn finish(mut self) -> Result<(ResponseHeader, Option<HeaderMap>), CallError> {
-        let head = self.head().clone();
+    pub async fn finish(mut self) -> Result<Option<HeaderMap>, CallError> {
         let trailers = match self.lease.session() {
             HttpSession::H2(stream) if self.over => {
                 within(self.deadline, stream.read_trailers()).await?
@@ -61,6 +60,6 @@ impl Answering {
             Ok(())
         };
         within(self.deadline, end).await?;
-        Ok((head, trailers))
+        Ok(trailers)
     }
 }

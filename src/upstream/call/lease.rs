@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::StatusCode;
 use pingora::connectors::http::Connector;
-use pingora::http::RequestHeader;
+use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::client::HttpSession;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, RetryType};
@@ -52,6 +52,11 @@ impl Lease {
     /// The session; it is there until the lease ends.
     pub fn session(&mut self) -> &mut HttpSession {
         self.session.as_mut().expect("only the end of the lease takes the session")
+    }
+
+    /// The head of the last answer that was read.
+    pub fn head(&self) -> Option<&ResponseHeader> {
+        self.session.as_ref().and_then(HttpSession::response_header)
     }
 
     /// Sends a request and reads the head of its answer.

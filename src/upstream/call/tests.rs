@@ -322,3 +322,65 @@ async fn a_dropped_call_over_http2_resets_its_stream_and_keeps_the_connection() 
     caller.call(&peer, request("GET"), Bytes::new(), LIMITS).await.unwrap();
     assert_eq!(service.connections(), 1);
 }
+
+#[tokio::test]
+async fn interim_answers_are_skipped_over_http2_too() {
+    let service = Scripted::new(|_, connection| async move {
+        let mut connection = h2::server::handshake(connection).await.unwrap();
+        while let Some(Ok((_, mut respond))) = connection.accept().await {
+            let hints = Response::builder().status(103).body(()).unwrap();
+            respond.send_informational(hints).unwrap();
+            respond.send_response(Response::new(()), true).unwrap();
+        }
+    })
+    .await;
+    let answer =
+        Caller::new(8).call(&service.h2_peer(), request("GET"), Bytes::new(), LIMITS).await;
+    assert_eq!(answer.unwrap().head.status.as_u16(), 200);
+}
+
+#[tokio::test]
+async fn a_trickle_over_http2_ends_at_the_deadline() {
+    let service = Scripted::new(|_, connection| async move {
+        let mut connection = h2::server::handshake(connection).await.unwrap();
+        while let Some(Ok((_, mut respond))) = connection.accept().await {
+            tokio::spawn(async move {
+                let mut stream = respond.send_response(Response::new(()), false).unwrap();
+                let mut tick = tokio::time::interval(Duration::from_millis(5));
+                while stream.send_data(Bytes::from_static(b"."), false).is_ok() {
+                    tick.tick().await;
+                }
+            });
+        }
+    })
+    .await;
+    let error = Caller::new(8).call(&service.h2_peer(), request("GET"), Bytes::new(), SHORT).await;
+    assert!(matches!(error, Err(CallError::TimedOut)));
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_before_the_whole_body_was_taken_counts() {
+    let service = Scripted::new(|_, mut connection| async move {
+        // A body of which nothing is read, so that it cannot be written whole.
+        let mut head = [0; 16];
+        connection.read_exact(&mut head).await.unwrap();
+        let answer = b"HTTP/1.1 413 Content Too Large\r\ncontent-length: 0\r\n\r\n";
+        connection.write_all(answer).await.unwrap();
+        connection.shutdown().await.unwrap();
+        // Closing with the body unread would reset the connection, and the answer with it.
+        while connection.read(&mut [0; 65536]).await.is_ok_and(|length| length > 0) {}
+    })
+    .await;
+    let body = Bytes::from(vec![b'x'; 8 << 20]);
+    let caller = Caller::new(8);
+    let answer = caller.call(&service.peer(), request("PUT"), body, LIMITS).await.unwrap();
+    assert_eq!(answer.head.status.as_u16(), 413);
+}
+
+#[test]
+fn what_belongs_to_an_exchange_may_move_between_its_hooks() {
+    fn movable<T: Send + Sync>() {}
+    movable::<Caller>();
+    movable::<Answering>();
+    movable::<CallError>();
+}
