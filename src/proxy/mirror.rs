@@ -168,8 +168,9 @@ impl Mirroring {
         }
     }
 
-    /// Takes the head of the first service's answer, before the policies' edits. That of a later
-    /// attempt counts instead; interim ones (RFC 9110 §15.2) do not.
+    /// Takes the head of the answer that the client gets, as the first service sent it, before the
+    /// policies' edits. One that is put aside for another attempt must not come here, as it may be
+    /// handed over at once. Interim ones (RFC 9110 §15.2) do not count.
     pub fn response_head(&mut self, head: &response::Parts) {
         if let (Some(answer), Some(compare)) = (&mut self.answer, &self.mirror.compare)
             && !head.status.is_informational()
@@ -179,7 +180,7 @@ impl Mirroring {
         }
     }
 
-    /// Takes a part of the first service's answer, before the policies' edits.
+    /// Takes a part of that answer's body, before the policies' edits.
     pub fn response_part(&mut self, part: &Bytes) {
         if let Some(Answer { seen: Some(seen), .. }) = &mut self.answer {
             seen.part(part, self.mirror.max_body);
