@@ -12,10 +12,12 @@ use crate::exchange::References;
 use crate::reply::{Rejection, Reply};
 use crate::upstream::breaker::Breaker;
 use crate::upstream::retry::Retry;
-use crate::upstream::{Service, Timeouts};
+use crate::upstream::{HashKey, Service, Timeouts};
 use crate::value::Reference;
+use mirror::Mirror;
 use redirect::Redirect;
 use respond::Respond;
+use split::Split;
 use std::sync::Arc;
 
 /// What answers a route.
@@ -32,8 +34,12 @@ pub enum Answer {
 /// The services that may answer a route.
 #[derive(Debug)]
 pub struct Backends {
-    /// All of them; at least one.
+    /// All of them; at least one. Those that are asked in the place of others come last.
     pub all: Vec<Backend>,
+    /// Which of them gets an exchange; the first does where nothing parts them.
+    pub split: Option<Split>,
+    /// What is mirrored.
+    pub mirror: Option<Arc<Mirror>>,
 }
 
 /// A service as one route uses it.
@@ -45,8 +51,8 @@ pub struct Backend {
     pub index: usize,
     /// The times of an attempt.
     pub timeouts: Timeouts,
-    /// When an attempt that failed is made again.
-    pub retry: Arc<Retry>,
+    /// When an attempt that failed is made again, where something is said of it.
+    pub retry: Option<Arc<Retry>>,
     /// When nobody asks the service for a while.
     pub breaking: Option<Breaking>,
 }
@@ -67,6 +73,13 @@ pub enum Fallback {
     Respond(Arc<Respond>),
     /// Another of the route's backends, by its number.
     Backend(usize),
+}
+
+impl Backend {
+    /// When an attempt that failed is made again.
+    pub fn retry(&self) -> &Retry {
+        self.retry.as_deref().unwrap_or(&Retry::DEFAULT)
+    }
 }
 
 impl Answer {
@@ -90,9 +103,26 @@ impl Answer {
     /// What its templates refer to.
     pub fn references(&self) -> Vec<&Reference> {
         match self {
-            Answer::Service(_) => Vec::new(),
+            Answer::Service(backends) => backends.references(),
             Answer::Respond(respond) => respond.references().collect(),
             Answer::Redirect(redirect) => redirect.references().collect(),
         }
+    }
+}
+
+impl Backends {
+    fn references(&self) -> Vec<&Reference> {
+        let mut references: Vec<&Reference> =
+            self.split.iter().flat_map(Split::references).collect();
+        for backend in self.all.iter().chain(self.mirror.iter().map(|mirror| &mirror.backend)) {
+            if let Some(HashKey::Template(key)) = &backend.service.plan.hash_key {
+                references.extend(key.references());
+            }
+            let fallback = backend.breaking.as_ref().and_then(|one| one.fallback.as_ref());
+            if let Some(Fallback::Respond(respond)) = fallback {
+                references.extend(respond.references());
+            }
+        }
+        references
     }
 }

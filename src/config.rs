@@ -22,7 +22,7 @@ mod tree;
 mod wrong;
 mod yaml;
 
-pub use backends::{BackendConfig, WhenConfig};
+pub use backends::{BackendConfig, WhenConfig, split};
 pub use conditions::{ConditionConfig, Conditions, TestConfig};
 pub use listener::{Certificate, ListenerConfig, ListenerTimeouts, ListenerTls, WireProtocol};
 pub use load::Loaded;
@@ -31,10 +31,9 @@ pub use mistake::{Mistake, Report, Severity};
 pub use or_text::OrText;
 pub use route::{MatchConfig, PathConfig, RouteConfig};
 pub use service::{
-    AlgorithmConfig, AttemptPolicies, BalancingConfig, BalancingSettings, ConsulConfig, DnsConfig,
-    EndpointConfig, ExpectConfig, FileConfig, HealthCheckConfig, NameServer, OrText, ReuseConfig,
-    AttemptPolicies, ConsulConfig, DnsConfig, EndpointConfig, FileConfig, NameServer,
-    ServiceConfig, ServiceProtocol, ServiceTls, discovered, kept_for, read_endpoints,
+    AlgorithmConfig, AttemptPolicies, BalancingConfig, ConsulConfig, DnsConfig, EndpointConfig,
+    ExpectConfig, FileConfig, HealthCheckConfig, NameServer, ReuseConfig, ServiceConfig,
+    ServiceProtocol, ServiceTls, discovered, kept_for, read_endpoints,
 };
 pub use telemetry::{AccessLogConfig, RequestIdConfig, TelemetryConfig, Word};
 

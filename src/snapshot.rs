@@ -23,6 +23,7 @@ use crate::route::Matcher;
 use crate::shared::Shared;
 use crate::telemetry::access_log::Options;
 use crate::upstream::Service;
+use crate::upstream::adaptive::Priority;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -59,6 +60,8 @@ pub struct Route {
     pub answer: Answer,
     /// How long a whole exchange may take.
     pub time: Option<Duration>,
+    /// How much its requests matter where there are too many.
+    pub priority: Priority,
 }
 
 /// What of a document is not served by but run: it is bound to the process.

@@ -26,7 +26,7 @@ pub use address::{Address, InvalidAddress};
 pub use endpoint::{Blueprint, Endpoint, Occupied};
 pub use failure::{Failure, classify};
 pub use keeper::Keeper;
-pub use live::{Guards, Live};
+pub use live::{Checked, Guards, Live};
 pub use roster::{Balancing, Roster};
 pub use service::{HashKey, Origin, Plan, Reuse, Service};
 pub use state::State;

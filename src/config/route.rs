@@ -1,10 +1,11 @@
 //! What is asked for, and what answers it.
 
-use super::Conditions;
+use super::{BackendConfig, Conditions, MirrorConfig};
 use crate::answer::{redirect, respond};
 use crate::policy::Block;
 use crate::route::HostPattern;
-use crate::value::{HeaderName, Method, Name, OneOrMany, Pattern};
+use crate::upstream::adaptive::Priority;
+use crate::value::{HeaderName, Method, Name, OneOrMany, Pattern, Template};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -21,8 +22,19 @@ pub struct RouteConfig {
     /// Policy sets that hold here; a later one wins over an earlier one.
     #[serde(default, rename = "use")]
     pub uses: Vec<Name>,
-    /// The service that answers. Exactly one of this, `respond` and `redirect` is needed.
+    /// The service that answers. Exactly one of this, `backends`, `respond` and `redirect` is needed.
     pub service: Option<Name>,
+    /// The services that share the route, each with its weight.
+    pub backends: Option<Vec<BackendConfig>>,
+    /// What a caller is known by, so that it stays with one of the `backends`, such as
+    /// `$(cookie.user)`. Where it is left out, or a request lacks it, each request is on its own.
+    pub split_key: Option<Template>,
+    /// A further service that gets copies of the requests, and whose answers no client sees.
+    pub mirror: Option<MirrorConfig>,
+    /// How much its requests matter where a service has more than it bears (`limits.adaptive`):
+    /// those of `low` routes are refused first. `normal` where it is left out.
+    #[serde(default)]
+    pub priority: Priority,
     /// An answer that the gateway gives by itself.
     pub respond: Option<respond::Config>,
     /// Another place to ask, which the gateway names by itself.

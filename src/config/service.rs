@@ -5,14 +5,12 @@ mod discovery;
 mod endpoints_file;
 mod health;
 
-pub use balancing::{AlgorithmConfig, BalancingConfig, BalancingSettings};
-pub use discovery::{
-    ConsulConfig, DnsConfig, FileConfig, NameServer, OrText, discovered, kept_for,
-};
+pub use balancing::{AlgorithmConfig, BalancingConfig};
 pub use discovery::{ConsulConfig, DnsConfig, FileConfig, NameServer, discovered, kept_for};
 pub use endpoints_file::read_endpoints;
 pub use health::{ExpectConfig, HealthCheckConfig};
 
+use super::OrText;
 use crate::policy::{Setting, circuit_breaker, retry, timeouts};
 use crate::upstream::{Address, bulkhead, outlier};
 use crate::value::{Duration, Name, Weight};
@@ -44,7 +42,7 @@ pub struct ServiceConfig {
     /// TLS to its endpoints; `https://` means it too.
     pub tls: Option<ServiceTls>,
     /// How its requests are spread over its endpoints: `round_robin` where it is left out.
-    pub load_balancing: Option<BalancingConfig>,
+    pub load_balancing: Option<OrText<BalancingConfig>>,
     /// How its endpoints are asked whether they are well; they are not where it is left out.
     pub health_check: Option<HealthCheckConfig>,
     /// When an endpoint gets nothing for a while because requests fail there; never where it is left

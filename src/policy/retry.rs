@@ -75,7 +75,10 @@ impl Kind for Retry {
             return Err(Invalid::new(message).under("per_try_timeout"));
         }
         let on = match &config.retry_on {
-            Some(conditions) => conditions.iter().copied().collect(),
+            // A connection that was closed in the pool says nothing of the service.
+            Some(conditions) => {
+                conditions.iter().copied().collect::<Conditions>().with_pooled_closed()
+            }
             None => Conditions::NONE
                 .with(Condition::ConnectFailure)
                 .with(Condition::RefusedStream)

@@ -8,6 +8,7 @@ use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::process::Process as Figures;
 use crate::upstream::Keeper;
+use crate::upstream::call::Caller;
 use crate::version;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,9 @@ use tokio::time::timeout;
 
 /// How long the start waits for name servers; a name that is later has no address until then.
 const FIRST_ANSWERS: Duration = Duration::from_secs(2);
+
+/// How many connections of health checks are kept for the next one.
+const IDLE_CHECKS: usize = 1024;
 
 /// Serves a compiled document until the process is told to end.
 pub async fn run(compiled: Compiled) -> Result<End, Error> {
@@ -63,7 +67,11 @@ pub async fn run(compiled: Compiled) -> Result<End, Error> {
 /// Begins to keep the services, and waits for the endpoints of all at once; the slow ones come in
 /// later.
 async fn keep(snapshot: &Snapshot) -> Vec<Keeper> {
-    let mut keepers: Vec<Keeper> = snapshot.services.iter().map(Keeper::start).collect();
+    // It reads the system's authorities, which takes its time.
+    let checks = snapshot.services.iter().any(|service| service.plan.check.is_some());
+    let caller = checks.then(|| Arc::new(Caller::new(IDLE_CHECKS)));
+    let start = |service| Keeper::start(service, caller.clone());
+    let mut keepers: Vec<Keeper> = snapshot.services.iter().map(start).collect();
     let all = async {
         for keeper in &mut keepers {
             keeper.first_answer().await;

@@ -80,7 +80,7 @@ impl Overview {
             .iter()
             .enumerate()
             .map(|(number, route)| {
-                let service = route.service.as_ref();
+                let backends = route.backends.iter().flatten().map(|backend| &backend.service);
                 let services: Vec<usize> = service
                     .into_iter()
                     .filter_map(|name| document.services.position(name))
@@ -147,10 +147,15 @@ fn label(at: &[Step]) -> String {
 }
 
 fn answer(route: &RouteConfig) -> String {
-    match (&route.service, &route.respond) {
-        (Some(service), _) => format!("service {service}"),
-        (None, Some(_)) => "respond".to_owned(),
-        (None, None) => "redirect".to_owned(),
+    match (&route.service, &route.backends, &route.respond) {
+        (Some(service), ..) => format!("service {service}"),
+        (None, Some(backends), _) => {
+            let each =
+                backends.iter().map(|one| format!("{} {}", one.service, one.weight.unwrap_or(1)));
+            format!("services {}", each.collect::<Vec<_>>().join(", "))
+        }
+        (None, None, Some(_)) => "respond".to_owned(),
+        (None, None, None) => "redirect".to_owned(),
     }
 }
 

@@ -3,13 +3,16 @@
 //! It follows where they come from, checks their health, ejects those where requests fail, and
 //! publishes a roster whenever who may serve has changed. Workers never wait for any of it.
 
+use super::call::Caller;
 use super::discovery::{Found, Source, follow};
+use super::health::{Check, Subject, keep_checked};
 use super::outlier::{Change, Ejections};
-use super::{Endpoint, Origin, Roster, Service};
+use super::{Endpoint, Live, Origin, Roster, Service};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 
 /// Keeps a service until it is dropped.
 #[derive(Debug)]
@@ -19,10 +22,11 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// Begins to keep a service.
-    pub fn start(service: &Arc<Service>) -> Self {
+    /// Begins to keep a service. Its endpoints are checked by `caller`, which may be left out where
+    /// nothing says that they are to be.
+    pub fn start(service: &Arc<Service>, caller: Option<Arc<Caller>>) -> Self {
         let (told, first) = watch::channel(false);
-        let task = tokio::spawn(keep(Arc::clone(service), told));
+        let task = tokio::spawn(keep(Arc::clone(service), caller, told));
         Keeper { task, first }
     }
 
@@ -42,13 +46,15 @@ impl Drop for Keeper {
 /// The longest that a keeper sleeps: nothing depends on it.
 const IDLE: Duration = Duration::from_secs(3600);
 
-async fn keep(service: Arc<Service>, told: watch::Sender<bool>) {
+async fn keep(service: Arc<Service>, caller: Option<Arc<Caller>>, told: watch::Sender<bool>) {
     let mut origins = Origins::follow(&service);
+    let mut checks = Checks::new(&service, caller);
     let mut endpoints: Vec<Arc<Endpoint>> = Vec::new();
     loop {
         let now = Instant::now();
         if let Some(found) = origins.changed() {
-            endpoints = service.roster_of(&found, now).endpoints().to_vec();
+            endpoints = service.endpoints_of(&found, now);
+            checks.follow(&endpoints);
         }
         let due = review(&service, &endpoints, now);
         let roster = Roster::new(endpoints.clone(), &service.plan.balancing, now);
@@ -95,6 +101,66 @@ fn review(service: &Service, endpoints: &[Arc<Endpoint>], now: Instant) -> Optio
         endpoint.live.set_ejected(until, now);
     }
     due
+}
+
+/// The checks of a service's endpoints, one task for each.
+struct Checks {
+    service: Arc<Service>,
+    caller: Option<Arc<Caller>>,
+    running: HashMap<Box<str>, (Arc<Live>, AbortHandle)>,
+    /// Ends those that run when this is dropped.
+    tasks: JoinSet<()>,
+}
+
+impl Checks {
+    fn new(service: &Arc<Service>, caller: Option<Arc<Caller>>) -> Self {
+        let service = Arc::clone(service);
+        Checks { service, caller, running: HashMap::new(), tasks: JoinSet::new() }
+    }
+
+    /// Checks these endpoints from now on, and no others.
+    fn follow(&mut self, endpoints: &[Arc<Endpoint>]) {
+        let check = self.service.plan.check.clone();
+        let Some((check, caller)) = check.zip(self.caller.clone()) else {
+            endpoints.iter().for_each(|endpoint| endpoint.live.forget_health());
+            return;
+        };
+        let mut before = std::mem::take(&mut self.running);
+        for endpoint in endpoints {
+            let known = before.remove(&endpoint.key);
+            let same = known.filter(|(live, _)| Arc::ptr_eq(live, &endpoint.live));
+            let task = same.map_or_else(|| self.check(&check, &caller, endpoint), |(_, task)| task);
+            self.running.insert(endpoint.key.clone(), (Arc::clone(&endpoint.live), task));
+        }
+        before.values().for_each(|(_, task)| task.abort());
+        // What is over has nothing to say, and should not be kept for that.
+        while self.tasks.try_join_next().is_some() {}
+    }
+
+    fn check(
+        &mut self,
+        check: &Arc<Check>,
+        caller: &Arc<Caller>,
+        endpoint: &Arc<Endpoint>,
+    ) -> AbortHandle {
+        let subject = Subject {
+            service: Arc::clone(self.service.name()),
+            endpoint: (&*endpoint.key).into(),
+            host: endpoint.host.clone(),
+            peer: endpoint.template().clone(),
+        };
+        let (check, caller) = (Arc::clone(check), Arc::clone(caller));
+        let (live, state) = (Arc::clone(&endpoint.live), Arc::clone(&self.service.state));
+        self.tasks.spawn(async move {
+            let standing = live.health();
+            let report = |verdict| {
+                if live.take(&verdict) {
+                    state.wake.notify_one();
+                }
+            };
+            match keep_checked(check, subject, caller, standing, report).await {}
+        })
+    }
 }
 
 /// What the origins of a service have told so far.

@@ -5,11 +5,12 @@
 
 use super::balance::Latency;
 use super::breaker::{self, Breaker};
+use super::health::{Standing, Verdict};
 use super::outlier::{self, Tally};
 use super::padded::Padded;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// What is watched of each endpoint of a service.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -41,6 +42,21 @@ struct Kept {
     up: Up,
     /// Until when it is ejected, if it is.
     ejected: Option<Instant>,
+    /// What the checks say of it.
+    health: Standing,
+    /// The last check, if there was one.
+    checked: Option<Checked>,
+}
+
+/// What a health check found.
+#[derive(Debug, Clone)]
+pub struct Checked {
+    /// When it began.
+    pub at: SystemTime,
+    /// How long it took.
+    pub took: Duration,
+    /// Why it failed, if it did, in words for operators.
+    pub failure: Option<String>,
 }
 
 /// Whether an endpoint can serve. The keeper alone asks.
@@ -74,6 +90,8 @@ impl Live {
             kept: Mutex::new(Kept {
                 up: if is_new { Up::Since(now) } else { Up::Always },
                 ejected: None,
+                health: Standing::default(),
+                checked: None,
             }),
         }
     }
@@ -105,7 +123,33 @@ impl Live {
 
     /// Whether the health checks say that it can serve, or nothing yet.
     pub fn is_healthy(&self) -> bool {
-        true
+        self.health().is_available()
+    }
+
+    /// What the health checks say.
+    pub fn health(&self) -> Standing {
+        self.kept().health
+    }
+
+    /// The last health check, if there was one.
+    pub fn checked(&self) -> Option<Checked> {
+        self.kept().checked.clone()
+    }
+
+    /// Takes what a health check says; whether that changes anything.
+    pub(super) fn take(&self, verdict: &Verdict) -> bool {
+        let failure = verdict.failure.as_ref().map(ToString::to_string);
+        let mut kept = self.kept();
+        kept.health = verdict.standing;
+        kept.checked = Some(Checked { at: verdict.at, took: verdict.took, failure });
+        verdict.change.is_some()
+    }
+
+    /// Forgets what the checks said, where there are none any more.
+    pub(super) fn forget_health(&self) {
+        let mut kept = self.kept();
+        kept.health = Standing::default();
+        kept.checked = None;
     }
 
     /// Until when it is ejected, if it is.

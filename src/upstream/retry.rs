@@ -89,6 +89,8 @@ pub struct Tried<'a> {
     pub left: Option<Duration>,
     /// How long a try takes at the least, where that is known; zero where it is not.
     pub needs: Duration,
+    /// Whether there is an endpoint that was not tried.
+    pub elsewhere: bool,
 }
 
 /// What to do after a try.
@@ -181,6 +183,7 @@ impl Retry {
     ) -> Decision {
         match self.wait(outcome, tried, random) {
             Err(reason) => Decision::No(reason),
+            Ok(wait) if is_free(outcome, tried) => Decision::After(wait),
             Ok(_) if !budget.withdraw(now, self.budget) => Decision::No(NoRetry::Budget),
             Ok(wait) => Decision::After(wait),
         }
@@ -214,6 +217,8 @@ impl Retry {
         let wait = match outcome {
             // It says nothing of how the service fares, so that there is nothing to wait for.
             Outcome::PooledClosed => Duration::ZERO,
+            // Nor does it of an endpoint that was not asked.
+            Outcome::ConnectFailed if tried.elsewhere => Duration::ZERO,
             // What is asked for is the least; without the jitter, all who were told the same would
             // come back together.
             _ => asked + self.backoff.wait(tried.count, random),
@@ -222,5 +227,15 @@ impl Retry {
             Some(left) if left <= wait.saturating_add(tried.needs) => Err(NoRetry::Deadline),
             _ => Ok(wait),
         }
+    }
+}
+
+/// Whether a retry costs the service nothing: it never had the request, and who failed is not asked
+/// again. A budget would turn an endpoint that is down into errors while others are up.
+fn is_free(outcome: &Outcome, tried: &Tried<'_>) -> bool {
+    match outcome {
+        Outcome::PooledClosed => true,
+        Outcome::ConnectFailed => tried.elsewhere,
+        _ => false,
     }
 }

@@ -1,7 +1,9 @@
 //! A backend: what was said of it, and its endpoints as they come and go.
 
+use super::bulkhead::{Bulkhead, Limits};
 use super::discovery::{Found, Source};
-use super::{Balancing, Blueprint, Guards, Roster, State};
+use super::health::Check;
+use super::{Balancing, Blueprint, Endpoint, Guards, Roster, State};
 use crate::value::Template;
 use arc_swap::{ArcSwap, Guard};
 use std::sync::Arc;
@@ -14,6 +16,8 @@ pub struct Service {
     pub plan: Plan,
     /// What is known of it while it serves.
     pub state: Arc<State>,
+    /// How much of it may be in use at once, where that is bounded.
+    pub bulkhead: Option<Arc<Bulkhead>>,
     roster: ArcSwap<Roster>,
 }
 
@@ -36,6 +40,10 @@ pub struct Plan {
     pub balancing: Balancing,
     /// What requests are kept together by, where they are.
     pub hash_key: Option<HashKey>,
+    /// How they are asked whether they are well, if they are.
+    pub check: Option<Arc<Check>>,
+    /// How much of it may be in use at once, where that is bounded.
+    pub limits: Option<Limits>,
     /// What is watched of each endpoint.
     pub guards: Guards,
     /// How many threads serve.
@@ -83,7 +91,8 @@ pub enum Origin {
 impl Service {
     /// A service whose endpoints are still to be found.
     pub fn new(plan: Plan, state: Arc<State>) -> Self {
-        Service { plan, state, roster: ArcSwap::default() }
+        let bulkhead = plan.limits.as_ref().map(|limits| state.bulkhead(limits, Instant::now()));
+        Service { plan, state, bulkhead, roster: ArcSwap::default() }
     }
 
     /// Its name.
@@ -101,10 +110,9 @@ impl Service {
         self.roster.store(Arc::new(roster));
     }
 
-    /// A roster of the endpoints that were found.
-    pub(super) fn roster_of(&self, found: &[Found], now: Instant) -> Roster {
-        let Plan { blueprint, guards, balancing, workers, .. } = &self.plan;
-        let endpoints = self.state.endpoints(found, blueprint, guards, *workers, now);
-        Roster::new(endpoints, balancing, now)
+    /// The endpoints that were found, each with what is known of it.
+    pub(super) fn endpoints_of(&self, found: &[Found], now: Instant) -> Vec<Arc<Endpoint>> {
+        let Plan { blueprint, guards, workers, .. } = &self.plan;
+        self.state.endpoints(found, blueprint, guards, *workers, now)
     }
 }

@@ -1,6 +1,7 @@
 //! What is known of a service while it serves, under its name: it outlives a reload.
 
 use super::breaker::{self, Breaker};
+use super::bulkhead::{Bulkhead, Limits};
 use super::discovery::Found;
 use super::endpoint::key;
 use super::outlier::Ejections;
@@ -23,6 +24,7 @@ pub struct State {
     /// Those in flight at all its endpoints.
     in_flight: Arc<Padded<AtomicU64>>,
     breakers: Mutex<Vec<Arc<Breaker>>>,
+    bulkhead: Mutex<Option<Arc<Bulkhead>>>,
     kept: Mutex<Kept>,
 }
 
@@ -45,6 +47,7 @@ impl State {
             budget: RetryBudget::new(now),
             in_flight: Arc::default(),
             breakers: Mutex::default(),
+            bulkhead: Mutex::default(),
             kept: Mutex::default(),
         }
     }
@@ -70,6 +73,15 @@ impl State {
         let breaker = Arc::new(Breaker::new(settings.clone(), workers, now));
         breakers.push(Arc::clone(&breaker));
         breaker
+    }
+
+    /// The compartment with these limits: what is in flight counts on where they are the same.
+    pub(super) fn bulkhead(&self, limits: &Limits, now: Instant) -> Arc<Bulkhead> {
+        let mut bulkhead = locked(&self.bulkhead);
+        match &*bulkhead {
+            Some(known) if known.limits() == limits => Arc::clone(known),
+            _ => Arc::clone(bulkhead.insert(Arc::new(Bulkhead::new(*limits, now)))),
+        }
     }
 
     /// Its circuits.

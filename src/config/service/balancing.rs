@@ -1,22 +1,16 @@
 //! How a service's requests are spread over its endpoints.
 
 use crate::value::{Duration, Percent, Template};
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde::de::value::{MapAccessDeserializer, StrDeserializer};
-use serde::de::{Deserializer, Error, MapAccess, Visitor};
-use std::borrow::Cow;
-use std::fmt;
+use serde::de::value::{self, StrDeserializer};
+use std::str::FromStr;
 
-/// How requests are spread over endpoints: an algorithm by its name alone, or with settings.
-#[derive(Debug, Clone, Default)]
-pub struct BalancingConfig(pub BalancingSettings);
-
-/// How requests are spread over endpoints, with settings.
+/// How requests are spread over endpoints; in short the algorithm alone.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "LoadBalancing")]
-pub struct BalancingSettings {
+pub struct BalancingConfig {
     /// Which endpoint gets a request: `round_robin` where it is left out.
     pub algorithm: AlgorithmConfig,
     /// What `consistent_hash` hashes: requests with the same value go to the same endpoint.
@@ -57,44 +51,11 @@ pub enum AlgorithmConfig {
     ConsistentHash,
 }
 
-impl<'de> Deserialize<'de> for BalancingConfig {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(BalancingVisitor)
-    }
-}
+impl FromStr for BalancingConfig {
+    type Err = value::Error;
 
-impl JsonSchema for BalancingConfig {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "LoadBalancingWord".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let word = generator.subschema_for::<AlgorithmConfig>();
-        let settings = generator.subschema_for::<BalancingSettings>();
-        json_schema!({"anyOf": [word, settings]})
-    }
-}
-
-/// Tells a word from settings by its shape, so that an error inside keeps its place.
-struct BalancingVisitor;
-
-impl<'de> Visitor<'de> for BalancingVisitor {
-    type Value = BalancingConfig;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an algorithm such as `least_request`, or settings with an `algorithm`")
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+    fn from_str(text: &str) -> Result<Self, value::Error> {
         let algorithm = AlgorithmConfig::deserialize(StrDeserializer::new(text))?;
-        Ok(BalancingConfig(BalancingSettings { algorithm, ..BalancingSettings::default() }))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        BalancingSettings::deserialize(MapAccessDeserializer::new(map)).map(BalancingConfig)
+        Ok(BalancingConfig { algorithm, ..BalancingConfig::default() })
     }
 }

@@ -42,7 +42,7 @@ impl Copying {
             }
             Err(error) => {
                 self.metrics.mirrored(Mirrored::Failed);
-                let service = &*self.mirror.backend.service.name;
+                let service = &**self.mirror.backend.service.name();
                 tracing::debug!(service, %error, "a mirrored request was not answered");
                 return;
             }

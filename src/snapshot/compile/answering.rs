@@ -3,15 +3,16 @@
 use super::nobody;
 use crate::answer::redirect::Redirect;
 use crate::answer::respond::Respond;
-use crate::config::{Document, RouteConfig};
+use crate::answer::split::Split;
+use crate::config::{Document, RouteConfig, split};
 use crate::upstream::Service;
-use crate::value::Invalid;
+use crate::value::{Invalid, Name};
 use std::sync::Arc;
 
 /// What a route says that it is answered by.
 pub enum Answering {
-    /// These services, by their numbers.
-    Services(Vec<(usize, Arc<Service>)>),
+    /// These services, by their numbers, parted so where there are several.
+    Services(Vec<(usize, Arc<Service>)>, Option<Split>),
     /// The gateway, with what the configuration says.
     Respond(Respond),
     /// The gateway, with another place to ask.
@@ -24,9 +25,10 @@ pub fn answering(
     document: &Document,
     services: &[Option<Arc<Service>>],
 ) -> Result<Option<Answering>, Invalid> {
-    let RouteConfig { service, respond, redirect, .. } = config;
+    let RouteConfig { service, backends, split_key, respond, redirect, mirror, .. } = config;
     let given = [
         ("service", service.is_some()),
+        ("backends", backends.is_some()),
         ("respond", respond.is_some()),
         ("redirect", redirect.is_some()),
     ];
@@ -38,6 +40,14 @@ pub fn answering(
         );
         return Err(Invalid::new(message).under(second));
     }
+    if split_key.is_some() && backends.is_none() {
+        let message = "`split_key` says who of several `backends` gets a caller, there are none";
+        return Err(Invalid::new(message).under("split_key"));
+    }
+    if mirror.is_some() && service.is_none() && backends.is_none() {
+        let message = "only what a service answers is mirrored";
+        return Err(Invalid::new(message).under("mirror"));
+    }
     if let Some(respond) = respond {
         let respond = Respond::compile(respond).map_err(|invalid| invalid.under("respond"))?;
         return Ok(Some(Answering::Respond(respond)));
@@ -46,22 +56,46 @@ pub fn answering(
         let redirect = Redirect::compile(redirect).map_err(|invalid| invalid.under("redirect"))?;
         return Ok(Some(Answering::Redirect(redirect)));
     }
+    if let Some(backends) = backends {
+        let parted = split(&config.name, backends, split_key.as_ref())?;
+        let mut found = Vec::with_capacity(backends.len());
+        let mut is_lost = false;
+        for (number, backend) in backends.iter().enumerate() {
+            let known = known(&backend.service, document, services);
+            let within =
+                |invalid: Invalid| invalid.under("service").under(number).under("backends");
+            match known.map_err(within)? {
+                Some(service) => found.push(service),
+                None => is_lost = true,
+            }
+        }
+        return Ok((!is_lost).then_some(Answering::Services(found, Some(parted))));
+    }
     let Some(wanted) = service else {
         let message = format!(
-            "route `{}` has nothing that answers, write `service:`, `respond:` or `redirect:`",
+            "route `{}` has nothing that answers, write `service:`, `backends:`, `respond:` or \
+             `redirect:`",
             config.name
         );
         return Err(Invalid::new(message));
     };
+    let service = known(wanted, document, services).map_err(|invalid| invalid.under("service"))?;
+    Ok(service.map(|service| Answering::Services(vec![service], None)))
+}
+
+/// Finds a service by its name, with its number; nothing where it is wrong itself, and told so.
+pub fn known(
+    wanted: &Name,
+    document: &Document,
+    services: &[Option<Arc<Service>>],
+) -> Result<Option<(usize, Arc<Service>)>, Invalid> {
     let Document { services: configs, written, .. } = document;
     match configs.position(wanted) {
-        Some(index) => {
-            Ok(services[index].clone().map(|service| Answering::Services(vec![(index, service)])))
-        }
+        Some(index) => Ok(services[index].clone().map(|service| (index, service))),
         None if written.services.contains(wanted.as_str()) => Ok(None),
         None => {
             let known = configs.iter().map(|(name, _)| name.as_str());
-            Err(nobody("service", wanted, known).under("service"))
+            Err(nobody("service", wanted, known))
         }
     }
 }

@@ -30,8 +30,7 @@ pub fn remarks(document: &Document) -> Vec<Invalid> {
             }
         }
     }
-    let services: HashSet<&str> =
-        document.routes.iter().filter_map(|route| route.service.as_deref()).collect();
+    let services = used_services(document);
     for (name, _) in document.services.iter().filter(|(name, _)| !services.contains(&***name)) {
         let message = format!("no route uses service `{name}`");
         remark(Invalid::new(message).under(name.as_str()).under("services"));
@@ -43,6 +42,26 @@ pub fn remarks(document: &Document) -> Vec<Invalid> {
         remark(Invalid::new(message).under(name.as_str()).under("policy_sets"));
     }
     remarks
+}
+
+/// The services that are asked for something: by routes, as mirrors, or in the place of others.
+fn used_services(document: &Document) -> HashSet<&str> {
+    let Document { policies, policy_sets, services, routes, .. } = document;
+    let asked = routes.iter().flat_map(|route| {
+        let backends = route.backends.iter().flatten().map(|backend| &*backend.service);
+        let mirror = route.mirror.iter().map(|mirror| &*mirror.service);
+        route.service.as_deref().into_iter().chain(backends).chain(mirror)
+    });
+    let blocks = policy_sets.iter().map(|(_, block)| block);
+    let blocks = blocks.chain(routes.iter().map(|route| &route.policies)).chain([policies]);
+    let breakers = blocks.map(|block| &block.circuit_breaker);
+    let breakers =
+        breakers.chain(services.iter().map(|(_, service)| &service.policies.circuit_breaker));
+    let fallbacks = breakers.filter_map(|breaker| match breaker {
+        Some(Setting::Set(breaker)) => breaker.fallback.as_ref()?.service.as_deref(),
+        _ => None,
+    });
+    asked.chain(fallbacks).collect()
 }
 
 fn is_everyone(network: Cidr) -> bool {

@@ -1,18 +1,18 @@
 //! Routes: what they match, what answers them, and their policies.
 
-use super::answering::{Answering, answering};
+use super::Problems;
+use super::answering::{Answering, answering, known};
 use super::rule::{check_reference, loosest, parameters, rule};
 use super::scopes::Scopes;
-use super::{Problems, nobody};
+use crate::answer::mirror::Mirror;
 use crate::answer::{Answer, Backend, Backends, Breaking, Fallback};
-use crate::config::{Document, ListenerConfig, RouteConfig};
+use crate::config::{Document, ListenerConfig, MirrorConfig, RouteConfig};
 use crate::exchange::PathRules;
 use crate::policy::circuit_breaker::CircuitBreaker;
 use crate::policy::{self, Compiler};
 use crate::route::Rule;
 use crate::snapshot::Route;
 use crate::upstream::Service;
-use crate::upstream::retry::Retry;
 use crate::value::{Invalid, Name};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -40,7 +40,6 @@ pub fn routes<'a>(
         services,
         scopes: Scopes::new(document),
         paths: loosest(document.listeners.iter().map(ListenerConfig::paths)),
-        retry: Arc::new(Retry::DEFAULT),
         compiler,
         names: HashSet::new(),
         problems,
@@ -60,8 +59,6 @@ struct Routes<'a> {
     services: &'a [Option<Arc<Service>>],
     scopes: Scopes<'a>,
     paths: PathRules,
-    /// What holds where no `retry` is written.
-    retry: Arc<Retry>,
     compiler: &'a mut Compiler,
     names: HashSet<&'a str>,
     problems: &'a mut Problems,
@@ -94,8 +91,13 @@ impl<'a> Routes<'a> {
         }
         let rule = rule?;
         let answer = match answering {
-            Answering::Services(services) => {
-                Answer::Service(self.backends(number, config, services)?)
+            Answering::Services(services, split) => {
+                let all = self.backends(number, config, services)?;
+                let mirror = match &config.mirror {
+                    Some(mirror) => Some(Arc::new(self.mirror(number, config, mirror)?)),
+                    None => None,
+                };
+                Answer::Service(Backends { all, split, mirror })
             }
             Answering::Respond(respond) => Answer::Respond(respond),
             Answering::Redirect(redirect) => Answer::Redirect(redirect),
@@ -107,7 +109,8 @@ impl<'a> Routes<'a> {
         }
         let time = stages.timeouts.as_deref().and_then(|timeouts| timeouts.request);
         let name = config.name.as_str().into();
-        let route = Route { name, parameters, chain, answer, time };
+        let priority = config.priority;
+        let route = Route { name, parameters, chain, answer, time, priority };
         Some(Compiled { route, rule, number })
     }
 
@@ -117,7 +120,7 @@ impl<'a> Routes<'a> {
         number: usize,
         config: &RouteConfig,
         services: Vec<(usize, Arc<Service>)>,
-    ) -> Option<Backends> {
+    ) -> Option<Vec<Backend>> {
         let mut all = Vec::with_capacity(services.len());
         let mut wanted = Vec::with_capacity(services.len());
         for (index, service) in services {
@@ -142,7 +145,7 @@ impl<'a> Routes<'a> {
                 breaking.fallback = Some(Fallback::Backend(number));
             }
         }
-        Some(Backends { all })
+        Some(all)
     }
 
     /// What a service means to this route, and the name of the one that is asked in its place.
@@ -183,7 +186,7 @@ impl<'a> Routes<'a> {
         };
         let backend = Backend {
             timeouts: stages.timeouts.as_deref().copied().unwrap_or_default(),
-            retry: stages.retry.unwrap_or_else(|| Arc::clone(&self.retry)),
+            retry: stages.retry,
             breaking,
             service,
             index,
@@ -191,27 +194,35 @@ impl<'a> Routes<'a> {
         Some((backend, fallback))
     }
 
+    /// What is mirrored.
+    fn mirror(
+        &mut self,
+        number: usize,
+        config: &RouteConfig,
+        mirror: &MirrorConfig,
+    ) -> Option<Mirror> {
+        let within = |invalid: Invalid| invalid.under("mirror").under(number).under("routes");
+        let known = known(&mirror.service, self.document, self.services);
+        let known = known.map_err(|invalid| within(invalid.under("service")));
+        let (index, service) = self.problems.take(known)??;
+        let (backend, _) = self.backend(number, config, index, service)?;
+        self.problems.take(mirror.compile(backend).map_err(within))
+    }
+
     /// The number of the service that is asked in the place of another.
     fn fallback(&mut self, wanted: &Name, position: usize, all: &[Backend]) -> Option<usize> {
-        let Document { services, written, .. } = self.document;
         let at = |invalid: Invalid| {
-            let (name, _) = services.at(all[position].index).expect("it is of this document");
+            let name = all[position].service.name().to_string();
             let invalid = invalid.under("service").under("fallback").under("circuit_breaker");
-            invalid.under("policies").under(name.as_str()).under("services")
+            invalid.under("policies").under(name).under("services")
         };
-        match services.position(wanted) {
-            Some(index) if index == all[position].index => {
-                let message = format!("`{wanted}` cannot be asked in its own place");
-                self.problems.push(at(Invalid::new(message)));
-                None
-            }
-            Some(index) => Some(index),
-            None => {
-                let known = services.iter().map(|(name, _)| name.as_str());
-                let lost = written.services.contains(wanted.as_str());
-                self.problems.push_unless(lost, at(nobody("service", wanted, known)));
-                None
-            }
+        let known = known(wanted, self.document, self.services).map_err(at);
+        let (index, _) = self.problems.take(known)??;
+        if index == all[position].index {
+            let message = format!("`{wanted}` cannot be asked in its own place");
+            self.problems.push(at(Invalid::new(message)));
+            return None;
         }
+        Some(index)
     }
 }

@@ -2,15 +2,16 @@
 
 use super::Problems;
 use crate::config::{
-    AlgorithmConfig, AttemptPolicies, BalancingSettings, EndpointConfig, ReuseConfig,
+    AlgorithmConfig, AttemptPolicies, BalancingConfig, EndpointConfig, ReuseConfig,
 };
-use crate::config::{ServiceConfig, ServiceProtocol, discovered, kept_for};
+use crate::config::{HealthCheckConfig, ServiceConfig, ServiceProtocol, discovered, kept_for};
 use crate::policy::Kind;
 use crate::policy::Setting;
 use crate::policy::circuit_breaker::CircuitBreaker;
 use crate::shared::Shared;
 use crate::upstream::balance::serving::Rules;
 use crate::upstream::balance::{Algorithm, Bound};
+use crate::upstream::bulkhead::Limits;
 use crate::upstream::discovery::{Dns, Found, Names, Source};
 use crate::upstream::{
     Address, Balancing, Blueprint, Guards, HashKey, Origin, Plan, Protocol, Reuse, Service,
@@ -60,6 +61,10 @@ fn plan(
     let balancing = balancing.map_err(|invalid| invalid.under("load_balancing"))?;
     let outlier = config.outlier_detection.as_ref().map(outlier::Config::compile).transpose();
     let outlier = outlier.map_err(|invalid| invalid.under("outlier_detection"))?;
+    let check = config.health_check.as_ref().map(HealthCheckConfig::compile).transpose();
+    let check = check.map_err(|invalid| invalid.under("health_check"))?;
+    let limits = config.limits.as_ref().map(Limits::compile).transpose();
+    let limits = limits.map_err(|invalid| invalid.under("limits"))?;
     Ok(Plan {
         name: name.into(),
         preserve_host: config.preserve_host,
@@ -73,6 +78,8 @@ fn plan(
         keep: kept_for(config.keep),
         hash_key: settings.and_then(hash_key),
         balancing: balancing.unwrap_or_default(),
+        check: check.map(Arc::new),
+        limits,
         guards: Guards { outlier, breaker: endpoint_breaker(&config.policies) },
         workers: ground.workers,
     })
@@ -149,8 +156,8 @@ fn origin(address: &Address, weight: u32, priority: u8, names: &Names) -> Origin
 /// How much more than its share an endpoint gets of a ring, where nothing is said.
 const HEADROOM: Percent = Percent::new(25);
 
-fn balancing(settings: &BalancingSettings) -> Result<Balancing, Invalid> {
-    let BalancingSettings { algorithm, key, headroom, slow_start, failover_below, panic_below } =
+fn balancing(settings: &BalancingConfig) -> Result<Balancing, Invalid> {
+    let BalancingConfig { algorithm, key, headroom, slow_start, failover_below, panic_below } =
         settings;
     let is_ring = *algorithm == AlgorithmConfig::ConsistentHash;
     for (name, given) in [("key", key.is_some()), ("headroom", headroom.is_some())] {
@@ -184,7 +191,7 @@ fn balancing(settings: &BalancingSettings) -> Result<Balancing, Invalid> {
 }
 
 /// What requests are kept together by.
-fn hash_key(settings: &BalancingSettings) -> Option<HashKey> {
+fn hash_key(settings: &BalancingConfig) -> Option<HashKey> {
     let is_ring = settings.algorithm == AlgorithmConfig::ConsistentHash;
     is_ring.then(|| settings.key.clone().map_or(HashKey::Client, HashKey::Template))
 }

@@ -1,5 +1,8 @@
 //! Who gives way first when there is too much.
 
+use schemars::JsonSchema;
+use serde::Deserialize;
+
 /// How much it matters that something is done now.
 ///
 /// Each class has a share of the limit beyond which it is refused. Low gives way at 80 %: a fifth
@@ -7,7 +10,10 @@
 /// 100), so that whatever else comes finds room before low traffic is all gone. Normal gives way at
 /// 95 %: the last twentieth is kept for what must get through when all is full, such as health
 /// checks and an operator's requests, and is not missed by the rest.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
 pub enum Priority {
     /// Refused first: work that can wait, such as reports and prefetching.
     Low,

@@ -10,6 +10,7 @@ const POST: Tried<'static> = Tried {
     answer_begun: false,
     left: None,
     needs: Duration::ZERO,
+    elsewhere: false,
 };
 
 const GET: Tried<'static> = Tried { method: &Method::GET, ..POST };
