@@ -7,6 +7,7 @@
 //! `response_filter` (the answer's head is made fit for the client) and `logging`. What fails on
 //! the way ends in `fail_to_proxy`.
 
+mod admit;
 mod arrive;
 mod attempt;
 mod claims;
@@ -28,12 +29,15 @@ use crate::snapshot::Current;
 use crate::telemetry::access_log::Lines;
 use async_trait::async_trait;
 use bytes::Bytes;
+use http::HeaderMap;
+use mirror::Copies;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, Result};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// One worker's gateway.
 pub struct Gateway {
@@ -41,6 +45,8 @@ pub struct Gateway {
     pub current: Current,
     /// Where it writes its access log.
     pub access_log: Arc<Lines>,
+    /// What it sends copies of requests with, where a route has any.
+    pub copies: Option<Copies>,
 }
 
 #[async_trait]
@@ -64,7 +70,7 @@ impl ProxyHttp for Gateway {
     /// Routes the request and lets the policies judge it; true when it is answered already.
     async fn request_filter(&self, session: &mut Session, ctx: &mut Self::CTX) -> Result<bool> {
         let exchange = begun(ctx);
-        match arrive::judge(session, exchange).await {
+        match arrive::judge(self, session, exchange).await {
             Ok(()) => Ok(false),
             Err(stop) => {
                 respond::stop(session, exchange, stop).await?;
@@ -79,7 +85,7 @@ impl ProxyHttp for Gateway {
         session: &mut Session,
         ctx: &mut Self::CTX,
     ) -> Result<Box<HttpPeer>> {
-        attempt::peer(session, begun(ctx))
+        attempt::peer(session, begun(ctx)).await
     }
 
     /// Makes the head fit for the service. It is a copy, made anew for each attempt.
@@ -89,7 +95,8 @@ impl ProxyHttp for Gateway {
         upstream_request: &mut RequestHeader,
         ctx: &mut Self::CTX,
     ) -> Result<()> {
-        forward::head(session.req_header(), upstream_request, begun(ctx))
+        let is_complete = session.as_downstream_mut().is_body_empty();
+        forward::head(session.req_header(), upstream_request, is_complete, begun(ctx))
     }
 
     /// Lets the policies see a part of the body.
@@ -102,7 +109,41 @@ impl ProxyHttp for Gateway {
     ) -> Result<()> {
         let exchange = begun(ctx);
         attempt::uploaded(exchange, end_of_stream);
-        forward::body(body, exchange)
+        forward::body(body, end_of_stream, exchange)
+    }
+
+    /// The head of an answer has come: what it means for the service, and whether it is the one
+    /// that the client gets.
+    async fn upstream_response_filter(
+        &self,
+        session: &mut Session,
+        head: &mut ResponseHeader,
+        ctx: &mut Self::CTX,
+    ) -> Result<()> {
+        outcome::head(session, head, begun(ctx))
+    }
+
+    /// A part of the service's answer passes.
+    fn upstream_response_body_filter(
+        &self,
+        _: &mut Session,
+        body: &mut Option<Bytes>,
+        is_last: bool,
+        ctx: &mut Self::CTX,
+    ) -> Result<Option<Duration>> {
+        outcome::part(body.as_ref(), is_last, begun(ctx));
+        Ok(None)
+    }
+
+    /// The answer's trailers have come: gRPC says there how it went.
+    fn upstream_response_trailer_filter(
+        &self,
+        _: &mut Session,
+        trailers: &mut HeaderMap,
+        ctx: &mut Self::CTX,
+    ) -> Result<()> {
+        outcome::trailers(trailers, begun(ctx));
+        Ok(())
     }
 
     /// Makes the answer's head fit for the client.
@@ -122,7 +163,7 @@ impl ProxyHttp for Gateway {
         _: &mut Option<Bytes>,
         _end_of_stream: bool,
         ctx: &mut Self::CTX,
-    ) -> Result<Option<std::time::Duration>> {
+    ) -> Result<Option<Duration>> {
         respond::in_time(begun(ctx))?;
         Ok(None)
     }
@@ -164,7 +205,7 @@ impl ProxyHttp for Gateway {
     /// The exchange is over, however it went.
     async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Self::CTX) {
         if let Some(exchange) = ctx.take() {
-            finish::record(self, session, error, &exchange);
+            finish::record(self, session, error, *exchange);
         }
     }
 

@@ -9,6 +9,7 @@ pub mod call;
 pub mod discovery;
 mod endpoint;
 mod failure;
+pub mod grpc;
 pub mod health;
 mod keeper;
 mod live;

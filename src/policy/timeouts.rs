@@ -2,7 +2,7 @@
 
 use super::{Kind, Setting};
 use crate::upstream::Timeouts;
-use crate::value::{self, Invalid};
+use crate::value::{self, HeaderName, Invalid};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -24,6 +24,9 @@ pub struct Config {
     pub write: Option<value::Duration>,
     /// How long an unused connection to the service is kept. 60 seconds where it is left out.
     pub idle: Option<value::Duration>,
+    /// The header field that tells the service how many milliseconds are left of `request`; none
+    /// where it is left out. gRPC's own, `grpc-timeout`, is always set.
+    pub budget_header: Option<HeaderName>,
     /// Whether these are a service's, which says nothing of the whole exchange.
     #[serde(skip)]
     of_service: bool,
@@ -44,12 +47,15 @@ pub struct AttemptConfig {
     pub write: Option<value::Duration>,
     /// How long an unused connection to the service is kept. 60 seconds where it is left out.
     pub idle: Option<value::Duration>,
+    /// The header field that tells the service how many milliseconds are left of `request`; none
+    /// where it is left out. gRPC's own, `grpc-timeout`, is always set.
+    pub budget_header: Option<HeaderName>,
 }
 
 impl From<AttemptConfig> for Config {
     fn from(config: AttemptConfig) -> Self {
-        let AttemptConfig { connect, read, write, idle } = config;
-        Config { request: None, connect, read, write, idle, of_service: true }
+        let AttemptConfig { connect, read, write, idle, budget_header } = config;
+        Config { request: None, connect, read, write, idle, budget_header, of_service: true }
     }
 }
 
@@ -82,6 +88,10 @@ impl Kind for Timeouts {
             read: time("read", config.read)?.unwrap_or(fallback.read),
             write: time("write", config.write)?.unwrap_or(fallback.write),
             idle: time("idle", config.idle)?.unwrap_or(fallback.idle),
+            budget_header: match &config.budget_header {
+                Some(name) => Some(name.editable().map_err(|no| no.under("budget_header"))?),
+                None => None,
+            },
         })
     }
 }

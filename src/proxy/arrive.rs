@@ -3,7 +3,7 @@
 use super::Gateway;
 use super::exchange::{Attempts, Exchange};
 use super::head::{connection_options, edit_request};
-use super::{framing, target};
+use super::{admit, framing, target};
 use crate::exchange::{Connection, Facts, References, Request, Trace, host, request_id};
 use crate::policy::{States, cors};
 use crate::reply::{Rejection, Stop};
@@ -65,6 +65,7 @@ pub fn begin(gateway: &Gateway, session: &mut Session) -> Result<Exchange> {
         deadline: None,
         tunnel,
         attempts: Attempts::default(),
+        mirroring: None,
         // Its id and its line in the log it has all the same.
         rejection: formed.and(normalised).err(),
         cause: None,
@@ -73,7 +74,11 @@ pub fn begin(gateway: &Gateway, session: &mut Session) -> Result<Exchange> {
 }
 
 /// Finds the route and runs its policies; stops where one of them has the answer.
-pub async fn judge(session: &mut Session, exchange: &mut Exchange) -> Result<(), Stop> {
+pub async fn judge(
+    gateway: &Gateway,
+    session: &mut Session,
+    exchange: &mut Exchange,
+) -> Result<(), Stop> {
     if let Some(rejection) = exchange.rejection.take() {
         return Err(rejection.into());
     }
@@ -100,7 +105,7 @@ pub async fn judge(session: &mut Session, exchange: &mut Exchange) -> Result<(),
     route.chain.on_request(&mut Request { head, facts }, states).await?;
     match route.answer.reply(References { head, facts }) {
         Some(reply) => Err(Stop::Reply(reply?)),
-        None => Ok(()),
+        None => admit::admit(gateway, head, exchange).await,
     }
 }
 

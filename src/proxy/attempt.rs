@@ -1,64 +1,209 @@
-//! One attempt at a service: which endpoint, and what became of it.
+//! One attempt at a service: which endpoint, on which connection, and how long it may take.
 
+use super::admit;
 use super::exchange::{Attempts, Exchange};
+use super::outcome;
 use crate::answer::Backend;
+use crate::exchange::{Facts, References};
 use crate::reply::Rejection;
 use crate::snapshot::{Route, View};
 use crate::telemetry::metrics::UpstreamError;
-use crate::upstream::Budget;
-use http::header::EXPECT;
+use crate::upstream::balance::{Asked, hash_key};
+use crate::upstream::{Budget, Endpoint, HashKey, Protocol, Reuse, Service};
+use http::header::{CONTENT_LENGTH, EXPECT};
+use http::request;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
 use pingora_proxy::Session;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// When it is worth to ask again for a service whose names do not resolve.
-const RESOLVE_AGAIN: Duration = Duration::from_secs(2);
+/// When it is worth to ask again for a service that has no endpoint.
+const ASK_AGAIN: Duration = Duration::from_secs(2);
+
+/// How much of a body Pingora keeps, in bytes, so that it can be sent once more.
+const REPLAYED: u64 = 64 * 1024;
 
 /// Chooses the endpoint of the next attempt, and gives it no more time than is left.
-pub fn peer(session: &mut Session, exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
+pub async fn peer(session: &mut Session, exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
+    let next = std::mem::take(&mut exchange.attempts.next);
+    if !next.after.is_zero() {
+        tokio::time::sleep(next.after).await;
+    }
     let view = Arc::clone(&exchange.view);
     let backend = backend(&view, exchange.route, &exchange.attempts);
-    let service = view.service(backend.index);
+    let now = Instant::now();
+    let budget = Budget::left(exchange.deadline, now);
+    hold(exchange, backend, &view, budget, now).await?;
+    let head = session.req_header();
+    let attempts = &exchange.attempts;
+    let Some(endpoint) = pick(backend, &view, head, &exchange.facts, &attempts.tried) else {
+        view.service(backend.index).metrics.failed(UpstreamError::Resolve);
+        let service = Arc::clone(backend.service.name());
+        let rejection = Rejection::Unavailable { service, retry_after: ASK_AGAIN };
+        return Err(stop(exchange, rejection, "no endpoint can be asked"));
+    };
     let now = Instant::now();
     let attempts = &mut exchange.attempts;
+    if let Some(breaker) = &endpoint.live.breaker {
+        // Another worker may have taken the place of a probe meanwhile: then this one is its own.
+        attempts.held.endpoint_pass = breaker.admit(view.worker, now).ok();
+    }
     attempts.began = Some(now);
     attempts.count += 1;
-    let endpoint = backend.service.roster().pick(service.turn(), &attempts.tried).cloned();
-    let Some(endpoint) = endpoint else {
-        service.metrics.failed(UpstreamError::Resolve);
-        let service = Arc::clone(backend.service.name());
-        exchange.rejection = Some(Rejection::Unavailable { service, retry_after: RESOLVE_AGAIN });
-        exchange.cause = Some("no endpoint is known".to_owned());
-        return Err(Error::new_up(ErrorType::ConnectNoRoute));
-    };
-    let budget = Budget::left(exchange.deadline, now);
-    let mut peer = endpoint.peer(&backend.timeouts, budget);
+    attempts.tries += 1;
     attempts.endpoint = Some(Arc::clone(&endpoint));
-    attempts.occupied = Some(endpoint.occupy());
+    let per_try = backend.retry().per_try_timeout;
+    let mut peer = endpoint.peer(&backend.timeouts, budget.at_most(per_try));
+    let budgeted = budget.cap(backend.timeouts.read);
+    attempts.held.occupied = Some(endpoint.occupy());
+    if next.is_fresh || needs_fresh(&backend.service, head, exchange) {
+        // A connection of a group of its own is in no pool, and is kept for nobody.
+        peer.group_key = fastrand::u64(1..);
+        peer.options.idle_timeout = Some(Duration::ZERO);
+    }
+    set_patience(session, exchange, &mut peer, per_try, budgeted, now);
+    Ok(Box::new(peer))
+}
+
+/// Takes what an attempt needs of its service beside an endpoint: the leave of its circuit, which
+/// the first attempt has got already, and a place for its connection.
+async fn hold(
+    exchange: &mut Exchange,
+    backend: &Backend,
+    view: &View,
+    budget: Budget,
+    now: Instant,
+) -> Result<()> {
+    let pass = match exchange.attempts.pass.take() {
+        None if exchange.attempts.count > 0 => match admit::ask(backend, view.worker, now) {
+            Ok(pass) => pass,
+            Err(open) => return Err(stop(exchange, open, "the circuit has opened")),
+        },
+        pass => pass,
+    };
+    exchange.attempts.held.pass = pass;
+    if let Some(bulkhead) = &backend.service.bulkhead {
+        match bulkhead.connect(budget.get()).await {
+            Ok(place) => exchange.attempts.held.connection = Some(place),
+            Err(full) => {
+                let rejection = admit::refused(full, backend, exchange);
+                return Err(stop(exchange, rejection, full.label()));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Ends the exchange; what there is to say is said when Pingora comes to tell the client.
+fn stop(exchange: &mut Exchange, rejection: Rejection, cause: &str) -> Box<Error> {
+    exchange.rejection = Some(rejection);
+    exchange.cause.get_or_insert_with(|| cause.to_owned());
+    Error::new_up(ErrorType::ConnectNoRoute)
+}
+
+/// Picks an endpoint for a request; one that was not tried before, while there is one.
+pub fn pick(
+    backend: &Backend,
+    view: &View,
+    head: &request::Parts,
+    facts: &Facts,
+    tried: &[Arc<Endpoint>],
+) -> Option<Arc<Endpoint>> {
+    let Backend { service, index, .. } = backend;
+    let now = Instant::now();
+    let mut asked = Asked {
+        turn: &view.service(*index).turn,
+        random: || fastrand::u64(..),
+        key: service.plan.hash_key.as_ref().and_then(|key| hash(key, head, facts)),
+        now,
+        in_flight: service.state.in_flight(),
+    };
+    let closed = |endpoint: &Endpoint| {
+        let breaker = endpoint.live.breaker.as_ref();
+        breaker.is_some_and(|breaker| !breaker.lets_in(now))
+    };
+    service.roster().pick(&mut asked, tried, closed).cloned()
+}
+
+/// The hash of what a request is kept together by, where it has that.
+fn hash(key: &HashKey, head: &request::Parts, facts: &Facts) -> Option<u64> {
+    match (key, facts.client) {
+        (HashKey::Client, IpAddr::V4(client)) => Some(hash_key(&client.octets())),
+        (HashKey::Client, IpAddr::V6(client)) => Some(hash_key(&client.octets())),
+        (HashKey::Template(template), _) => {
+            // Its parts stand in different places of the request, so they have to be brought
+            // together.
+            let mut text = Vec::with_capacity(64);
+            template.render(&References { head, facts }, &mut text).then(|| hash_key(&text))
+        }
+    }
+}
+
+/// Whether a request must not go on a connection that was used before: the service may close it at
+/// this moment, and nobody could say whether it had acted on the request.
+fn needs_fresh(service: &Service, head: &request::Parts, exchange: &Exchange) -> bool {
+    match service.plan.reuse {
+        Reuse::Always => false,
+        Reuse::Never => true,
+        // HTTP/2 says which streams it has not looked at (RFC 9113 §6.8).
+        Reuse::Safe => {
+            service.plan.blueprint.protocol == Protocol::Http1
+                && !exchange.tunnel
+                && exchange.facts.connection.is_first_request()
+                && !may_be_repeated(head)
+        }
+    }
+}
+
+/// Whether a request may be sent once more, and can be: what RFC 9110 §9.2.2 calls idempotent, or
+/// its client does, with a body that is kept.
+fn may_be_repeated(head: &request::Parts) -> bool {
+    let length = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    let length = length.and_then(|length| length.parse::<u64>().ok()).unwrap_or(0);
+    (head.method.is_idempotent() || outcome::has_idempotency_key(head)) && length <= REPLAYED
+}
+
+/// Says who keeps which of an attempt's times: Pingora, whose read time runs all the while, or the
+/// connection, which knows whose turn it is. `read` is how long the service may be silent.
+fn set_patience(
+    session: &mut Session,
+    exchange: &Exchange,
+    peer: &mut HttpPeer,
+    per_try: Option<Duration>,
+    read: Duration,
+    now: Instant,
+) {
     let options = &mut peer.options;
     let connection = &exchange.facts.connection;
     let body = connection.listener.timeouts.body;
-    if exchange.tunnel {
-        // A tunnel may be silent, but the answer that opens it must come in time.
-        connection.set_patience(options.read_timeout.take());
-    } else if session.is_body_done() {
-        connection.set_patience(None);
-    } else if session.is_http2() {
+    let is_uploaded = session.is_body_done();
+    // Where the client still has to send, the time of the try begins when it has.
+    let limit = per_try.filter(|_| is_uploaded).and_then(|time| now.checked_add(time));
+    connection.begin_attempt(limit);
+    if session.is_http2() {
         // Pingora waits for a part of a body on HTTP/2 without a limit, but for the service at the
         // same time, and nothing else wakes up there: the shorter patience of the two ends both,
         // for the longer one would leave a client that stopped sending its stream for `read`.
-        options.read_timeout = options.read_timeout.map(|read| read.min(body));
+        let patience = if is_uploaded { read } else { read.min(body) };
+        let patience = per_try.map_or(patience, |time| patience.min(time));
+        options.read_timeout = (!exchange.tunnel).then_some(patience);
+    } else if exchange.tunnel {
+        // A tunnel may be silent, but the answer that opens it must come in time.
+        options.read_timeout = None;
+        connection.set_patience(Some(read));
+    } else if is_uploaded {
+        options.read_timeout = Some(read);
+        connection.set_patience(None);
     } else {
         // Pingora's read time runs while the client is silent, for which `body` is the time, so
         // here it is for a service that takes nothing any more. The connection keeps `read` from
         // the moment that it is the service's turn: now, if the client waits for its word.
         let waits = session.req_header().headers.contains_key(EXPECT);
-        connection.set_patience(options.read_timeout.filter(|_| waits));
-        options.read_timeout = options.read_timeout.map(|read| read.max(body));
+        connection.set_patience(Some(read).filter(|_| waits));
+        options.read_timeout = Some(read.max(body));
     }
-    Ok(Box::new(peer))
 }
 
 /// A part of the request's body passes: after the last one it is the service's turn, before that
@@ -66,8 +211,12 @@ pub fn peer(session: &mut Session, exchange: &mut Exchange) -> Result<Box<HttpPe
 pub fn uploaded(exchange: &Exchange, is_last: bool) {
     if !exchange.tunnel {
         let backend = backend(&exchange.view, exchange.route, &exchange.attempts);
+        let connection = &exchange.facts.connection;
         let patience = is_last.then_some(backend.timeouts.read);
-        exchange.facts.connection.set_patience(patience);
+        connection.set_patience(patience);
+        if let Some(time) = backend.retry().per_try_timeout.filter(|_| is_last) {
+            connection.begin_attempt(Instant::now().checked_add(time));
+        }
     }
 }
 

@@ -1,10 +1,13 @@
 //! One request and its response, as the proxy's stages carry it.
 
+use super::mirror::Mirroring;
 use crate::answer::Backend;
 use crate::exchange::{Facts, InFlight};
 use crate::policy::States;
 use crate::reply::Rejection;
 use crate::snapshot::{Route, View};
+use crate::upstream::breaker::Pass;
+use crate::upstream::bulkhead::Permit;
 use crate::upstream::{Endpoint, Occupied};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,6 +28,8 @@ pub struct Exchange {
     pub tunnel: bool,
     /// Its attempts at a service.
     pub attempts: Attempts,
+    /// The copy that goes to another service, if one does.
+    pub mirroring: Option<Box<Mirroring>>,
     /// What there was to say when an answer could not be given there and then.
     pub rejection: Option<Rejection>,
     /// What went wrong, for the log alone.
@@ -36,12 +41,20 @@ pub struct Exchange {
 /// The attempts of one exchange.
 #[derive(Debug, Default)]
 pub struct Attempts {
-    /// How many there were.
-    pub count: u32,
     /// The number of the backend that was chosen, among those of the route.
     pub backend: usize,
+    /// How many there were.
+    pub count: u32,
+    /// How many of them count as tries: one on a connection that was closed in the pool does not.
+    pub tries: u32,
+    /// Whether one was.
+    pub pooled_closed: bool,
     /// The endpoints that failed.
     pub tried: Vec<Arc<Endpoint>>,
+    /// What the next one has to be.
+    pub next: Next,
+    /// The leave of the service's circuit for the next one, where it was given already.
+    pub pass: Option<Pass>,
     /// When the present one began.
     pub began: Option<Instant>,
     /// How long all of them took until they failed or the service's head came.
@@ -50,8 +63,33 @@ pub struct Attempts {
     pub answered: Option<Instant>,
     /// The endpoint of the present one, or of the last.
     pub endpoint: Option<Arc<Endpoint>>,
-    /// Counts the present one at its endpoint.
+    /// What the present one holds.
+    pub held: Held,
+    /// The place of the exchange in the service's compartment. It is given back after what the
+    /// attempts hold.
+    pub place: Option<Permit>,
+}
+
+/// What the next attempt has to be.
+#[derive(Debug, Default)]
+pub struct Next {
+    /// How long it waits.
+    pub after: Duration,
+    /// Whether it needs a connection that was not used before.
+    pub is_fresh: bool,
+}
+
+/// What an attempt holds while it is in flight.
+#[derive(Debug, Default)]
+pub struct Held {
+    /// Counts it at its endpoint.
     pub occupied: Option<Occupied>,
+    /// Its connection's place in the service's compartment.
+    pub connection: Option<Permit>,
+    /// The leave of the service's circuit.
+    pub pass: Option<Pass>,
+    /// The leave of the endpoint's own circuit.
+    pub endpoint_pass: Option<Pass>,
 }
 
 impl Exchange {
@@ -63,6 +101,14 @@ impl Exchange {
     /// The service that is to answer it, if it is routed to one.
     pub fn backend(&self) -> Option<&Backend> {
         self.route()?.answer.backends()?.all.get(self.attempts.backend)
+    }
+
+    /// Lets it end no later than at a moment.
+    pub fn shorten(&mut self, deadline: Instant) {
+        if self.deadline.is_none_or(|known| deadline < known) {
+            self.deadline = Some(deadline);
+            self.facts.connection.set_deadline(self.deadline);
+        }
     }
 
     /// Whether its whole time is over.
@@ -77,14 +123,6 @@ impl Exchange {
 }
 
 impl Attempts {
-    /// The present attempt has failed: the next one prefers another endpoint.
-    pub fn fail(&mut self) {
-        self.settle();
-        if self.occupied.take().is_some() {
-            self.tried.extend(self.endpoint.clone());
-        }
-    }
-
     /// The present attempt's waiting is over, as an answer has come or it failed; the duration of
     /// the wait, the first time.
     pub fn settle(&mut self) -> Option<(Instant, Duration)> {

@@ -17,7 +17,11 @@ use std::time::Instant;
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
 /// Counts an exchange and writes its line.
-pub fn record(gateway: &Gateway, session: &Session, error: Option<&Error>, exchange: &Exchange) {
+pub fn record(gateway: &Gateway, session: &Session, error: Option<&Error>, mut exchange: Exchange) {
+    if let Some(mirroring) = exchange.mirroring.take() {
+        mirroring.end(error.is_none());
+    }
+    let exchange = &exchange;
     let now = Instant::now();
     let late = exchange.is_late();
     let Exchange { view, facts, route, attempts, cause, .. } = exchange;

@@ -6,8 +6,11 @@ use super::claims::drop_claims;
 use super::exchange::Exchange;
 use super::head::edit_request;
 use super::respond::in_time;
+use crate::answer::Backend;
 use crate::exchange::{Connection, UpstreamRequest, host};
 use crate::reply::Rejection;
+use crate::upstream::Budget;
+use crate::upstream::grpc::{self, GRPC_TIMEOUT};
 use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, COOKIE, FORWARDED, HOST, PROXY_AUTHORIZATION, UPGRADE, VIA};
 use http::{HeaderMap, HeaderName, HeaderValue, Version, request};
@@ -15,6 +18,7 @@ use pingora::http::RequestHeader;
 use pingora::{Error, ErrorType, Result};
 use std::fmt::Write;
 use std::net::IpAddr;
+use std::time::Instant;
 
 /// How many fields a request gets on its way, so that its map grows once: id and trace,
 /// `Forwarded` and its elders, `Via`, and some for the policies.
@@ -26,14 +30,19 @@ const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host")
 
 /// Makes the head fit for the service. Pingora has dropped the hop-by-hop fields and those that
 /// `Connection` names.
+///
+/// `is_complete` says that no body follows.
 pub fn head(
     client: &request::Parts,
     head: &mut RequestHeader,
+    is_complete: bool,
     exchange: &mut Exchange,
 ) -> Result<()> {
     let judged = edit_request(head, |head| {
-        let Exchange { view, facts, states, attempts, route, tunnel, .. } = &mut *exchange;
-        let service = &backend(view, *route, attempts).service;
+        let Exchange { view, facts, states, attempts, route, tunnel, deadline, mirroring, .. } =
+            &mut *exchange;
+        let backend = backend(view, *route, attempts);
+        let service = &backend.service;
         let route = routed(&view.snapshot.routes, *route);
         let fields = &mut head.headers;
         // A copy has room for what it copies alone.
@@ -64,16 +73,52 @@ pub fn head(
         } else if let Some(endpoint) = &attempts.endpoint {
             fields.insert(HOST, endpoint.host.clone());
         }
-        route.chain.on_upstream_request(&mut UpstreamRequest { head, client, facts }, states)
+        say_what_is_left(fields, backend, *deadline);
+        let mut request = UpstreamRequest { head, client, facts };
+        route.chain.on_upstream_request(&mut request, states)?;
+        if let Some(mirroring) = mirroring {
+            mirroring.request_head(head);
+            if is_complete {
+                mirroring.request_end();
+            }
+        }
+        Ok(())
     });
     judged.or_else(|rejection| refused(exchange, rejection))
 }
 
+/// Says how much time the service has, where it wants to know.
+fn say_what_is_left(fields: &mut HeaderMap, backend: &Backend, deadline: Option<Instant>) {
+    let is_grpc = backend.service.plan.blueprint.is_grpc;
+    let header = backend.timeouts.budget_header.as_ref();
+    if !is_grpc && header.is_none() {
+        return;
+    }
+    let Some(left) = Budget::left(deadline, Instant::now()).get() else {
+        // What a client says in this field is no more than hearsay.
+        header.into_iter().for_each(|header| drop(fields.remove(header)));
+        return;
+    };
+    if is_grpc {
+        fields.insert(GRPC_TIMEOUT, grpc::timeout_value(left));
+    }
+    if let Some(header) = header {
+        let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+        fields.insert(header, HeaderValue::from(millis));
+    }
+}
+
 /// Lets the policies see a part of the body.
-pub fn body(part: &mut Option<Bytes>, exchange: &mut Exchange) -> Result<()> {
+pub fn body(part: &mut Option<Bytes>, is_last: bool, exchange: &mut Exchange) -> Result<()> {
     in_time(exchange)?;
     let Exchange { view, states, route, .. } = &mut *exchange;
     let judged = routed(&view.snapshot.routes, *route).chain.on_request_body(part, states);
+    if let (Some(mirroring), true) = (&mut exchange.mirroring, judged.is_ok()) {
+        part.iter().for_each(|part| mirroring.request_part(part));
+        if is_last {
+            mirroring.request_end();
+        }
+    }
     judged.or_else(|rejection| refused(exchange, rejection))
 }
 

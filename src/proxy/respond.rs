@@ -1,6 +1,5 @@
 //! The answer on its way to the client, whoever gave it.
 
-use super::attempt::backend;
 use super::exchange::Exchange;
 use super::forward::via;
 use super::head::{connection_options, edit_response};
@@ -32,17 +31,6 @@ pub fn upstream_head(
         }
         return Ok(());
     }
-    if upgraded && !exchange.tunnel {
-        // RFC 9110 §15.2.2: nobody asked for it, so what would follow means nothing.
-        let why = "the service switched protocols unasked";
-        return Err(Error::explain(ErrorType::InvalidHTTPHeader, why).into_up());
-    }
-    if let Some((now, waited)) = exchange.attempts.settle() {
-        exchange.attempts.answered = Some(now);
-        let backend = backend(&exchange.view, exchange.route, &exchange.attempts);
-        exchange.view.service(backend.index).metrics.answered(waited);
-    }
-    in_time(exchange)?;
     if upgraded {
         // From here on it is a tunnel, which lasts as long as its ends like.
         exchange.deadline = None;

@@ -96,7 +96,7 @@ fn start(
             number,
             core: process.affinity.iter().cycle().nth(number).copied(),
             doors,
-            view: View::new(Arc::clone(snapshot), &metrics),
+            view: View::new(Arc::clone(snapshot), &metrics, number),
             metrics,
             access_log: access_log.lines(),
             shutdown: shutdown.clone(),

@@ -3,9 +3,11 @@
 use super::Error;
 use super::door::{self, OpenDoor};
 use crate::proxy::Gateway;
+use crate::proxy::mirror::{AT_ONCE, Copies};
 use crate::snapshot::{Current, View};
 use crate::telemetry::access_log::Lines;
 use crate::telemetry::metrics::Metrics;
+use crate::upstream::call::Caller;
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
 use pingora::apps::{HttpServerOptions, ServerApp};
@@ -18,6 +20,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 /// The most idle connections that a worker keeps to all services together.
 const IDLE_TO_SERVICES: usize = 1024;
+/// The most idle connections that a worker keeps for copies of requests.
+const IDLE_TO_MIRRORS: usize = 64;
 
 /// What a worker needs to begin.
 pub struct Plan {
@@ -105,7 +109,12 @@ fn pin(core: usize) -> Result<(), Error> {
 async fn serve_until_drained(plan: Plan, ready: oneshot::Sender<Result<(), Error>>) {
     let Plan { doors, view, metrics, access_log, mut shutdown, .. } = plan;
     let access_log = Arc::new(access_log);
-    let gateway = Gateway { current: Current::new(view), access_log: Arc::clone(&access_log) };
+    let mirrors = view.snapshot.routes.iter().filter_map(|route| route.answer.backends());
+    let copies = mirrors.filter(|backends| backends.mirror.is_some()).count();
+    // Whoever makes calls of its own reads the system's authorities, which takes its time.
+    let copies = (copies > 0).then(|| Copies::new(Arc::new(Caller::new(IDLE_TO_MIRRORS)), AT_ONCE));
+    let current = Current::new(view);
+    let gateway = Gateway { current, access_log: Arc::clone(&access_log), copies };
     let proxy = Arc::new(proxy(gateway));
     // Each request looks at this flag; one of its own spares the worker the others' cache line.
     let (set_draining, draining) = watch::channel(false);

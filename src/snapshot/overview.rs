@@ -81,10 +81,9 @@ impl Overview {
             .enumerate()
             .map(|(number, route)| {
                 let backends = route.backends.iter().flatten().map(|backend| &backend.service);
-                let services: Vec<usize> = service
-                    .into_iter()
-                    .filter_map(|name| document.services.position(name))
-                    .collect();
+                let services = route.service.iter().chain(backends);
+                let services: Vec<usize> =
+                    services.filter_map(|name| document.services.position(name)).collect();
                 let scopes = scopes.of(number, route, &services, &mut problems);
                 effective(&scopes.unwrap_or_default())
             })

@@ -2,10 +2,10 @@
 
 use super::{Route, Snapshot};
 use crate::exchange::Parameters;
-use crate::telemetry::metrics::{Metrics, RouteMetrics, ServiceMetrics, UNMATCHED};
+use crate::telemetry::metrics::{Metrics, MirrorMetrics, RouteMetrics, ServiceMetrics, UNMATCHED};
+use crate::upstream::balance::Turn;
 use arc_swap::ArcSwap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// A snapshot, and what one worker counts of it; its handles are found once, by number.
 pub struct View {
@@ -17,20 +17,31 @@ pub struct View {
     parameters: Vec<Box<[Option<Arc<Parameters>>]>>,
     unmatched: RouteMetrics,
     services: Vec<ServiceView>,
+    mirrors: Vec<Option<Arc<MirrorMetrics>>>,
+    /// The worker's number.
+    pub worker: usize,
 }
 
 /// What one worker counts of a service.
 pub struct ServiceView {
     /// Its metrics.
     pub metrics: ServiceMetrics,
-    turn: AtomicUsize,
+    /// Whose turn it is; each worker goes round by itself, so that no two cores write the same
+    /// counter.
+    pub turn: Turn,
 }
 
 impl View {
     /// A worker's view.
-    pub fn new(snapshot: Arc<Snapshot>, metrics: &Metrics) -> Self {
-        let service =
-            |name: &str| ServiceView { metrics: metrics.service(name), turn: AtomicUsize::new(0) };
+    pub fn new(snapshot: Arc<Snapshot>, metrics: &Metrics, worker: usize) -> Self {
+        let service = |name: &str| ServiceView {
+            metrics: metrics.service(name),
+            turn: Turn::new(fastrand::u64(..)),
+        };
+        let mirror = |route: &Route| {
+            let backends = route.answer.backends()?;
+            backends.mirror.as_ref().map(|_| Arc::new(metrics.mirror(&route.name)))
+        };
         let parameters = |route: &Route| {
             let paths = route.parameters.iter();
             paths.map(|path| path.clone().map(Arc::new)).collect()
@@ -38,6 +49,8 @@ impl View {
         View {
             parameters: snapshot.routes.iter().map(parameters).collect(),
             routes: snapshot.routes.iter().map(|route| metrics.route(&route.name)).collect(),
+            mirrors: snapshot.routes.iter().map(mirror).collect(),
+            worker,
             unmatched: metrics.route(UNMATCHED),
             services: snapshot.services.iter().map(|one| service(one.name())).collect(),
             snapshot,
@@ -54,19 +67,14 @@ impl View {
         self.parameters[route].get(path)?.clone()
     }
 
+    /// What is counted of the copies of a route's requests, where there are any.
+    pub fn mirror(&self, route: usize) -> Option<&Arc<MirrorMetrics>> {
+        self.mirrors[route].as_ref()
+    }
+
     /// What is counted of a service.
     pub fn service(&self, index: usize) -> &ServiceView {
         &self.services[index]
-    }
-}
-
-impl ServiceView {
-    /// The next turn of this worker; each worker goes round by itself, so that no two cores write
-    /// the same counter.
-    pub fn turn(&self) -> usize {
-        let turn = self.turn.load(Relaxed);
-        self.turn.store(turn.wrapping_add(1), Relaxed);
-        turn
     }
 }
 

@@ -49,6 +49,8 @@ pub struct Metrics {
     request_bytes: IntCounterVec,
     response_bytes: IntCounterVec,
     upstream_errors: IntCounterVec,
+    retries: IntCounterVec,
+    not_retried: IntCounterVec,
     mirror_requests: IntCounterVec,
     mirror_comparisons: IntCounterVec,
     connections_open: IntGaugeVec,
@@ -105,6 +107,16 @@ impl Metrics {
                 "gateway_upstream_errors_total",
                 "Attempts at a service that failed.",
                 &["service", "cause"],
+            ),
+            retries: counter(
+                "gateway_upstream_retries_total",
+                "Attempts that were made again.",
+                &["service"],
+            ),
+            not_retried: counter(
+                "gateway_upstream_not_retried_total",
+                "Attempts that failed in a way that is retried, and were not, by reason.",
+                &["service", "reason"],
             ),
             mirror_requests: counter(
                 "gateway_mirror_requests_total",

@@ -198,6 +198,11 @@ impl Breaker {
         }
     }
 
+    /// Whether it would let a request pass, or a probe. Asking takes nobody's place.
+    pub fn lets_in(&self, now: Instant) -> bool {
+        matches!(self.circuit.does(now).0, Does::Pass | Does::Probe)
+    }
+
     /// How often it has opened, again after a failed probe included.
     pub fn opened_total(&self) -> u64 {
         self.circuit.ledger().opened

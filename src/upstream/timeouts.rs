@@ -1,9 +1,10 @@
 //! How long an exchange and its attempts may take.
 
+use http::HeaderName;
 use std::time::{Duration, Instant};
 
 /// How long an exchange and its attempts may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timeouts {
     /// The whole exchange.
     pub request: Option<Duration>,
@@ -15,6 +16,8 @@ pub struct Timeouts {
     pub write: Duration,
     /// How long an unused connection is kept.
     pub idle: Duration,
+    /// The field that tells the service how much is left of the exchange's time.
+    pub budget_header: Option<HeaderName>,
 }
 
 impl Default for Timeouts {
@@ -25,6 +28,7 @@ impl Default for Timeouts {
             read: Duration::from_secs(60),
             write: Duration::from_secs(60),
             idle: Duration::from_secs(60),
+            budget_header: None,
         }
     }
 }
@@ -39,8 +43,21 @@ impl Budget {
         Budget(deadline.map(|deadline| deadline.saturating_duration_since(now)))
     }
 
+    /// What is left, where there is an end to it.
+    pub fn get(self) -> Option<Duration> {
+        self.0
+    }
+
+    /// The budget, but no more than so much.
+    pub fn at_most(self, wait: Option<Duration>) -> Self {
+        match wait {
+            Some(wait) => Budget(Some(self.cap(wait))),
+            None => self,
+        }
+    }
+
     /// A wait that does not outlast the budget.
-    pub(super) fn cap(self, wait: Duration) -> Duration {
+    pub fn cap(self, wait: Duration) -> Duration {
         self.0.map_or(wait, |left| left.min(wait))
     }
 }

@@ -185,7 +185,7 @@ impl<'a> Routes<'a> {
             }
         };
         let backend = Backend {
-            timeouts: stages.timeouts.as_deref().copied().unwrap_or_default(),
+            timeouts: stages.timeouts.as_deref().cloned().unwrap_or_default(),
             retry: stages.retry,
             breaking,
             service,
@@ -212,7 +212,7 @@ impl<'a> Routes<'a> {
     /// The number of the service that is asked in the place of another.
     fn fallback(&mut self, wanted: &Name, position: usize, all: &[Backend]) -> Option<usize> {
         let at = |invalid: Invalid| {
-            let name = all[position].service.name().to_string();
+            let name = &**all[position].service.name();
             let invalid = invalid.under("service").under("fallback").under("circuit_breaker");
             invalid.under("policies").under(name).under("services")
         };

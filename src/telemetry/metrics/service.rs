@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use prometheus::Histogram;
+use prometheus::{Histogram, IntCounter};
 
 use super::Metrics;
 use super::cause::Causes;
@@ -11,13 +11,20 @@ use super::cause::Causes;
 pub struct ServiceMetrics {
     duration: Histogram,
     failed: Causes<{ UpstreamError::Other as usize + 1 }>,
+    retried: IntCounter,
+    not_retried: Causes<REASONS>,
 }
+
+/// How many reasons there are not to try again.
+const REASONS: usize = 8;
 
 impl ServiceMetrics {
     pub(super) fn new(metrics: &Metrics, service: &str) -> ServiceMetrics {
         ServiceMetrics {
             duration: metrics.upstream_duration.with_label_values(&[service]),
             failed: Causes::new(&metrics.upstream_errors, service),
+            retried: metrics.retries.with_label_values(&[service]),
+            not_retried: Causes::new(&metrics.not_retried, service),
         }
     }
 
@@ -29,6 +36,17 @@ impl ServiceMetrics {
     /// Counts an attempt that brought no usable answer.
     pub fn failed(&self, cause: UpstreamError) {
         self.failed.count(cause as usize, cause.as_str());
+    }
+
+    /// Counts an attempt that is made again.
+    pub fn retried(&self) {
+        self.retried.inc();
+    }
+
+    /// Counts an attempt that would have been made again, but for the reason of this number and
+    /// name.
+    pub fn not_retried(&self, number: usize, reason: &'static str) {
+        self.not_retried.count(number, reason);
     }
 }
 

@@ -1,0 +1,115 @@
+//! Which of a route's services is asked, and whether it may be: a circuit may be open, a
+//! compartment full.
+
+use super::Gateway;
+use super::attempt::{pick, routed};
+use super::exchange::Exchange;
+use super::mirror::{Mirroring, Target};
+use crate::answer::{Backend, Backends, Fallback};
+use crate::exchange::{References, Request};
+use crate::reply::{Rejection, Stop};
+use crate::upstream::breaker::Pass;
+use crate::upstream::bulkhead::Full;
+use crate::upstream::{Budget, grpc};
+use http::request;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// When it is worth to ask again for a service that has more to do than it may.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Chooses the service of an exchange and finds a place for it there; stops where the gateway
+/// answers in its place.
+pub async fn admit(
+    gateway: &Gateway,
+    head: &request::Parts,
+    exchange: &mut Exchange,
+) -> Result<(), Stop> {
+    let view = Arc::clone(&exchange.view);
+    let route = routed(&view.snapshot.routes, exchange.route);
+    let backends = route.answer.backends().expect("what is no reply is a service's");
+    let references = References { head, facts: &exchange.facts };
+    let chosen = match &backends.split {
+        Some(split) => split.pick(&references, fastrand::u64(..)),
+        None => 0,
+    };
+    let now = Instant::now();
+    let (number, pass) = pass(backends, chosen, view.worker, now, references)?;
+    let backend = &backends.all[number];
+    if backend.service.plan.blueprint.is_grpc {
+        if let Some(deadline) = grpc::timeout(&head.headers)
+            .and_then(|timeout| exchange.facts.started.checked_add(timeout))
+        {
+            exchange.shorten(deadline);
+        }
+    }
+    exchange.attempts.backend = number;
+    exchange.attempts.pass = pass;
+    let service = &backend.service;
+    if let Some(bulkhead) = &service.bulkhead {
+        let left = Budget::left(exchange.deadline, now).get();
+        let place = bulkhead.enter(route.priority, left).await;
+        exchange.attempts.place = Some(place.map_err(|full| refused(full, backend, exchange))?);
+    }
+    service.state.budget.deposit(now);
+    let copies = backends.mirror.as_ref().zip(gateway.copies.as_ref());
+    if let (Some((mirror, copies)), Some(route)) = (copies, exchange.route) {
+        let metrics = view.mirror(route).expect("a route that is mirrored counts it");
+        let target = || {
+            let backend = &mirror.backend;
+            let endpoint = pick(backend, &view, head, &exchange.facts, &[])?;
+            let host = (!backend.service.plan.preserve_host).then(|| endpoint.host.clone());
+            let peer = endpoint.peer(&backend.timeouts, Budget::left(None, now));
+            Some(Target { peer, host })
+        };
+        let request = Request { head, facts: &exchange.facts };
+        let random = fastrand::u64(..);
+        exchange.mirroring = Mirroring::begin(mirror, metrics, copies, &request, random, target);
+    }
+    Ok(())
+}
+
+/// Asks a backend's circuit for leave, or finds out who answers in its place.
+fn pass(
+    backends: &Backends,
+    chosen: usize,
+    worker: usize,
+    now: Instant,
+    references: References<'_>,
+) -> Result<(usize, Option<Pass>), Stop> {
+    let backend = &backends.all[chosen];
+    let open = match ask(backend, worker, now) {
+        Ok(pass) => return Ok((chosen, pass)),
+        Err(open) => open,
+    };
+    match backend.breaking.as_ref().and_then(|breaking| breaking.fallback.as_ref()) {
+        Some(Fallback::Respond(respond)) => Err(Stop::Reply(respond.reply(references))),
+        Some(Fallback::Backend(other)) => {
+            let pass = ask(&backends.all[*other], worker, now);
+            Ok((*other, pass.map_err(Stop::Reject)?))
+        }
+        None => Err(Stop::Reject(open)),
+    }
+}
+
+/// Asks a service's circuit for leave, where it has one.
+pub fn ask(backend: &Backend, worker: usize, now: Instant) -> Result<Option<Pass>, Rejection> {
+    let breaker = backend.breaking.as_ref().and_then(|breaking| breaking.breaker.as_ref());
+    let Some(breaker) = breaker else {
+        return Ok(None);
+    };
+    breaker.admit(worker, now).map(Some).map_err(|open| Rejection::Unavailable {
+        service: Arc::clone(backend.service.name()),
+        retry_after: open.retry_after,
+    })
+}
+
+/// What the client is told where a compartment has no place.
+pub fn refused(full: Full, backend: &Backend, exchange: &mut Exchange) -> Rejection {
+    let service = Arc::clone(backend.service.name());
+    exchange.cause = Some(full.to_string());
+    match full {
+        Full::Deadline(_) => Rejection::GatewayTimeout { service },
+        _ => Rejection::Unavailable { service, retry_after: ASK_AGAIN },
+    }
+}
