@@ -16,6 +16,7 @@ pub mod route;
 pub mod upstream;
 
 pub mod answer;
+
 pub mod policy;
 
 pub mod config;
