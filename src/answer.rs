@@ -126,3 +126,34 @@ impl Backends {
         references
     }
 }
+
+#[cfg(test)]
+impl Backend {
+    /// A service of a name, without endpoints, for tests that need some backend.
+    pub(crate) fn sample(name: &str) -> Self {
+        use crate::upstream::{Balancing, Blueprint, Guards, Plan, Protocol, Reuse, State};
+        use std::time::{Duration, Instant};
+        let plan = Plan {
+            name: name.into(),
+            preserve_host: false,
+            reuse: Reuse::Safe,
+            blueprint: Blueprint {
+                protocol: Protocol::Http1,
+                is_grpc: false,
+                tls: false,
+                sni: None,
+            },
+            origins: Vec::new(),
+            keep: Duration::ZERO,
+            balancing: Balancing::default(),
+            hash_key: None,
+            check: None,
+            limits: None,
+            guards: Guards::default(),
+            workers: 1,
+        };
+        let state = Arc::new(State::new(Instant::now()));
+        let service = Arc::new(Service::new(plan, state));
+        Backend { service, index: 0, timeouts: Timeouts::default(), retry: None, breaking: None }
+    }
+}

@@ -113,16 +113,11 @@ impl DiffConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::upstream::{Service, Timeouts};
 
     fn compile(rest: &str) -> Result<Mirror, String> {
         let config: MirrorConfig = serde_yaml::from_str(&format!("{{service: orders_v2{rest}}}"))
             .map_err(|error| error.to_string())?;
-        let service =
-            Service { name: "orders_v2".into(), preserve_host: false, endpoints: Vec::new() };
-        let timeouts = Timeouts::default();
-        let backend = Backend { service: Arc::new(service), index: 1, timeouts };
-        config.compile(backend).map_err(|invalid| invalid.to_string())
+        config.compile(Backend::sample("orders_v2")).map_err(|invalid| invalid.to_string())
     }
 
     #[test]

@@ -7,7 +7,6 @@ use crate::exchange::sample::facts;
 use crate::telemetry::exposition::render;
 use crate::telemetry::metrics::Metrics;
 use crate::upstream::scripted::{Scripted, read_request};
-use crate::upstream::{Service, Timeouts};
 use crate::value::Percent;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
@@ -25,10 +24,8 @@ struct Route {
 
 impl Route {
     fn new(compare: Option<Compare>, timeout: Duration, at_once: usize) -> Self {
-        let service = Service { name: "v2".into(), preserve_host: false, endpoints: Vec::new() };
-        let timeouts = Timeouts::default();
         let mirror = Mirror {
-            backend: Backend { service: Arc::new(service), index: 0, timeouts },
+            backend: Backend::sample("v2"),
             sample: Percent::new(100),
             timeout,
             max_body: MAX_BODY,
