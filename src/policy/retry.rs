@@ -193,8 +193,9 @@ mod tests {
             attempts: 4,
             on: ["connect_failure", "502", "503"]
                 .iter()
-                .map(|word| word.parse().unwrap())
-                .collect(),
+                .map(|word| word.parse::<Condition>().unwrap())
+                .collect::<Conditions>()
+                .with_pooled_closed(),
             methods: Methods::Any,
             per_try_timeout: Some(Duration::from_secs(1)),
             backoff: Backoff { base: Duration::from_millis(10), max: Duration::from_millis(100) },

@@ -267,8 +267,8 @@ fn decide(
 }
 
 /// How many tries count. Where nothing is said of retries, an endpoint that cannot be connected to
-/// is no try as long as another was not asked, so that a request reaches one if any is there; and a
-/// connection that was closed in the pool is none whatever is said, the first time.
+/// is no try as long as another was not asked, so that a request reaches one if any is there, and is
+/// not asked again, which at once would be in vain; and a connection that was closed in the pool is none whatever is said, the first time.
 fn count(
     retry: &Retry,
     is_default: bool,
@@ -279,6 +279,7 @@ fn count(
     let Attempts { tries, pooled_closed: had_pooled_closed, .. } = *attempts;
     match outcome {
         Outcome::ConnectFailed if is_default && elsewhere => tries.min(retry.attempts - 1),
+        Outcome::ConnectFailed if is_default => retry.attempts,
         Outcome::PooledClosed if !had_pooled_closed => tries.min(retry.attempts.saturating_sub(1)),
         _ => tries,
     }
