@@ -74,7 +74,7 @@ pub enum Rejection {
         /// The service's name.
         service: Arc<str>,
     },
-    /// 503: the service has no endpoint at present.
+    /// 503: the service cannot be asked at present: it has no endpoint, no place, or a circuit is open.
     Unavailable {
         /// The service's name.
         service: Arc<str>,
@@ -159,7 +159,7 @@ impl Rejection {
                 format!("service {service} cannot be reached or gave no valid answer")
             }
             Rejection::Unavailable { service, .. } => {
-                format!("service {service} has no endpoint at present")
+                format!("service {service} cannot be asked at present")
             }
             Rejection::GatewayTimeout { service } => {
                 format!("service {service} did not answer in time")

@@ -9,6 +9,7 @@ use super::health::{Check, Subject, keep_checked};
 use super::outlier::{Change, Ejections};
 use super::{Endpoint, Live, Origin, Roster, Service};
 use std::collections::HashMap;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -86,9 +87,11 @@ fn review(service: &Service, endpoints: &[Arc<Endpoint>], now: Instant) -> Optio
             .filter_map(|endpoint| Some((&*endpoint.key, endpoint.live.tally.as_ref()?)))
             .collect();
         for (endpoint, change) in ejections.review(&watched, now) {
+            let ejected = &service.state.ejected;
             let service = &**service.name();
             match change {
                 Change::Ejected { reason, lasts } => {
+                    ejected.fetch_add(1, Relaxed);
                     tracing::warn!(service, endpoint, %reason, ?lasts, "endpoint ejected");
                 }
                 Change::Returned => tracing::info!(service, endpoint, "endpoint serves again"),

@@ -21,6 +21,8 @@ pub struct State {
     pub wake: Notify,
     /// How many retries it gets.
     pub budget: RetryBudget,
+    /// How often an endpoint was ejected.
+    pub(super) ejected: AtomicU64,
     /// Those in flight at all its endpoints.
     in_flight: Arc<Padded<AtomicU64>>,
     breakers: Mutex<Vec<Arc<Breaker>>>,
@@ -45,6 +47,7 @@ impl State {
         State {
             wake: Notify::new(),
             budget: RetryBudget::new(now),
+            ejected: AtomicU64::new(0),
             in_flight: Arc::default(),
             breakers: Mutex::default(),
             bulkhead: Mutex::default(),
@@ -55,6 +58,11 @@ impl State {
     /// How many attempts are in flight at all its endpoints.
     pub fn in_flight(&self) -> u64 {
         self.in_flight.load(Relaxed)
+    }
+
+    /// How often an endpoint of its was ejected.
+    pub fn ejected(&self) -> u64 {
+        self.ejected.load(Relaxed)
     }
 
     /// The circuit that opens and closes so; who asks with the same settings shares it.
