@@ -8,7 +8,7 @@ use crate::exchange::{Facts, References};
 use crate::reply::Rejection;
 use crate::snapshot::{Route, View};
 use crate::telemetry::metrics::UpstreamError;
-use crate::upstream::balance::{Asked, hash_key};
+use crate::upstream::balance::{Asked, Turn, hash_key};
 use crate::upstream::{Budget, Endpoint, HashKey, Protocol, Reuse, Service};
 use http::header::{CONTENT_LENGTH, EXPECT};
 use http::request;
@@ -113,8 +113,11 @@ pub fn pick(
 ) -> Option<Arc<Endpoint>> {
     let Backend { service, index, .. } = backend;
     let now = Instant::now();
+    // A retry takes nobody's turn: if it did, every next request would begin at the same endpoint as
+    // this one, which has just failed.
+    let aside = Turn::new(fastrand::u64(..));
     let mut asked = Asked {
-        turn: &view.service(*index).turn,
+        turn: if tried.is_empty() { &view.service(*index).turn } else { &aside },
         random: || fastrand::u64(..),
         key: service.plan.hash_key.as_ref().and_then(|key| hash(key, head, facts)),
         now,
