@@ -29,13 +29,14 @@ const REPLAYED: u64 = 64 * 1024;
 pub async fn peer(session: &mut Session, exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
     let next = std::mem::take(&mut exchange.attempts.next);
     if !next.after.is_zero() {
-        tokio::time::sleep(next.after).await;
+        let waited = admit::unless_gone(session, tokio::time::sleep(next.after)).await;
+        waited.ok_or_else(left)?;
     }
     let view = Arc::clone(&exchange.view);
     let backend = backend(&view, exchange.route, &exchange.attempts);
     let now = Instant::now();
     let budget = Budget::left(exchange.deadline, now);
-    hold(exchange, backend, &view, budget, now).await?;
+    hold(session, exchange, backend, &view, budget, now).await?;
     let head = session.req_header();
     let attempts = &exchange.attempts;
     let Some(endpoint) = pick(backend, &view, head, &exchange.facts, &attempts.tried) else {
@@ -70,6 +71,7 @@ pub async fn peer(session: &mut Session, exchange: &mut Exchange) -> Result<Box<
 /// Takes what an attempt needs of its service beside an endpoint: the leave of its circuit, which
 /// the first attempt has got already, and a place for its connection.
 async fn hold(
+    session: &mut Session,
     exchange: &mut Exchange,
     backend: &Backend,
     view: &View,
@@ -85,7 +87,8 @@ async fn hold(
     };
     exchange.attempts.held.pass = pass;
     if let Some(bulkhead) = &backend.service.bulkhead {
-        match bulkhead.connect(budget.get()).await {
+        let place = admit::unless_gone(session, bulkhead.connect(budget.get())).await;
+        match place.ok_or_else(left)? {
             Ok(place) => exchange.attempts.held.connection = Some(place),
             Err(full) => {
                 let rejection = admit::refused(full, backend, exchange);
@@ -94,6 +97,11 @@ async fn hold(
         }
     }
     Ok(())
+}
+
+/// The client has left, so there is nobody to make an attempt for.
+fn left() -> Box<Error> {
+    Error::new_down(ErrorType::ConnectionClosed)
 }
 
 /// Ends the exchange; what there is to say is said when Pingora comes to tell the client.
