@@ -5,16 +5,19 @@
 
 mod answers;
 mod bodies;
+mod breakers;
 mod carry;
 mod check;
 mod connections;
 mod cors;
 mod discovery_sources;
 mod failures;
+mod limits;
 mod matching;
 mod normalise;
 mod policies;
 mod protocols;
+mod retries;
 mod routing;
 mod run;
 mod services;

@@ -9,11 +9,11 @@ use crate::answer::{Answer, Backend, Backends, Breaking, Fallback};
 use crate::config::{Document, ListenerConfig, MirrorConfig, RouteConfig};
 use crate::exchange::PathRules;
 use crate::policy::circuit_breaker::CircuitBreaker;
-use crate::policy::{self, Compiler};
+use crate::policy::{self, Compiler, Scope};
 use crate::route::Rule;
 use crate::snapshot::Route;
 use crate::upstream::Service;
-use crate::value::{Invalid, Name};
+use crate::value::{Invalid, Name, Step};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
@@ -130,7 +130,7 @@ impl<'a> Routes<'a> {
         }
         for (position, fallback) in wanted.into_iter().enumerate() {
             let Some(fallback) = fallback else { continue };
-            let index = self.fallback(&fallback, position, &all)?;
+            let index = self.fallback(fallback, &all[position])?;
             let known = all.iter().position(|backend| backend.index == index);
             let number = match known {
                 Some(known) => known,
@@ -148,25 +148,25 @@ impl<'a> Routes<'a> {
         Some(all)
     }
 
-    /// What a service means to this route, and the name of the one that is asked in its place.
+    /// What a service means to this route, and which one is asked in its place.
     fn backend(
         &mut self,
         number: usize,
         config: &RouteConfig,
         index: usize,
         service: Arc<Service>,
-    ) -> Option<(Backend, Option<Name>)> {
+    ) -> Option<(Backend, Option<Wanted>)> {
         let scopes = self.scopes.of(number, config, &[index], self.problems)?;
         let (_, stages) = self.compiler.compile(&scopes, self.problems.all())?;
         let (breaking, fallback) = match stages.circuit_breaker.as_deref() {
             None => (None, None),
             Some(CircuitBreaker { settings, per_endpoint, fallback }) => {
                 let own = service.plan.guards.breaker.as_ref();
+                let at = breaker_at(&scopes);
                 if *per_endpoint && own != Some(settings) {
                     let message = "only a service's own `policies` can give each of its endpoints \
                                    a circuit";
-                    let at = Invalid::new(message).under("per_endpoint").under("circuit_breaker");
-                    self.problems.push(at.under("policies").under(number).under("routes"));
+                    self.problems.push(placed(Invalid::new(message).under("per_endpoint"), at));
                     return None;
                 }
                 let of_service =
@@ -177,7 +177,7 @@ impl<'a> Routes<'a> {
                         (Some(Fallback::Respond(Arc::clone(respond))), None)
                     }
                     Some(policy::circuit_breaker::Fallback::Service(name)) => {
-                        (None, Some(name.clone()))
+                        (None, Some(Wanted { name: name.clone(), at }))
                     }
                     None => (None, None),
                 };
@@ -210,19 +210,36 @@ impl<'a> Routes<'a> {
     }
 
     /// The number of the service that is asked in the place of another.
-    fn fallback(&mut self, wanted: &Name, position: usize, all: &[Backend]) -> Option<usize> {
-        let at = |invalid: Invalid| {
-            let name = &**all[position].service.name();
-            let invalid = invalid.under("service").under("fallback").under("circuit_breaker");
-            invalid.under("policies").under(name).under("services")
-        };
-        let known = known(wanted, self.document, self.services).map_err(at);
-        let (index, _) = self.problems.take(known)??;
-        if index == all[position].index {
-            let message = format!("`{wanted}` cannot be asked in its own place");
-            self.problems.push(at(Invalid::new(message)));
-            return None;
-        }
-        Some(index)
+    fn fallback(&mut self, wanted: Wanted, of: &Backend) -> Option<usize> {
+        let Wanted { name, at } = wanted;
+        let known = known(&name, self.document, self.services);
+        let known = known.and_then(|known| match known {
+            Some((index, _)) if index == of.index => {
+                Err(Invalid::new(format!("`{name}` cannot be asked in its own place")))
+            }
+            known => Ok(known),
+        });
+        let known = known.map_err(|no| placed(no.under("service").under("fallback"), at));
+        Some(self.problems.take(known)??.0)
     }
+}
+
+/// The service that is to be asked in the place of another.
+struct Wanted {
+    name: Name,
+    /// Where the circuit breaker that names it is written.
+    at: Vec<Step>,
+}
+
+/// Where the circuit breaker that counts is written: in the last scope that says anything of one.
+fn breaker_at(scopes: &[Scope<'_>]) -> Vec<Step> {
+    let mut saying = scopes.iter().rev().filter(|scope| scope.block.circuit_breaker.is_some());
+    let mut at = saying.next().map(|scope| scope.at.clone()).unwrap_or_default();
+    at.push("circuit_breaker".into());
+    at
+}
+
+/// Puts what is wrong below a place.
+fn placed(invalid: Invalid, at: Vec<Step>) -> Invalid {
+    at.into_iter().rev().fold(invalid, Invalid::under)
 }

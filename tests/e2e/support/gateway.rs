@@ -57,6 +57,12 @@ impl Setup {
         Setup::new(&format!("{ONE_SERVICE}    policies: {{{policies}}}\n"))
     }
 
+    /// Adds policies to the last route of the document, which has none so far.
+    pub fn route_policies(mut self, policies: &str) -> Setup {
+        writeln!(self.document, "    policies: {{{policies}}}").unwrap();
+        self
+    }
+
     /// Puts an address in the place of `<name>`.
     pub fn with(mut self, name: &str, address: impl Display) -> Setup {
         let place = format!("<{name}>");
