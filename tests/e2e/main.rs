@@ -4,13 +4,16 @@
 //! bounds that a busy machine keeps.
 
 mod answers;
+mod balancing;
 mod bodies;
 mod carry;
 mod check;
 mod connections;
 mod cors;
+mod discovery;
 mod discovery_sources;
 mod failures;
+mod health;
 mod matching;
 mod normalise;
 mod policies;
