@@ -168,7 +168,10 @@ async fn a_service_without_a_healthy_endpoint_is_a_503_that_says_when_to_come_ba
     assert!(problem["retryAfter"].as_u64().is_some_and(|seconds| seconds > 0), "{problem}");
     assert_eq!(response.get("retry-after"), Some(&*problem["retryAfter"].to_string()));
     one.is_well(true);
-    served_by(&gateway, &["one"]).await;
+    eventually("the service to be back", async || {
+        (gateway.get("/").await.status == 200).then_some(())
+    })
+    .await;
 }
 
 // Outliers
