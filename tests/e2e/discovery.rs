@@ -238,7 +238,7 @@ async fn a_thousand_endpoints_that_change_each_second_cost_no_client_an_error() 
     for round in 0..4 {
         rewrite(&file, &thousand(round, &one, &two));
         eventually("the change", async || {
-            (gateway.said().matches("endpoints=1000").count() == round + 1).then_some(())
+            (gateway.said().matches("\"endpoints\":1000").count() == round + 1).then_some(())
         })
         .await;
         let until = done.load(Relaxed) + 50;

@@ -15,6 +15,7 @@ mod discovery_sources;
 mod failures;
 mod health;
 mod matching;
+mod mistakes;
 mod normalise;
 mod policies;
 mod protocols;
