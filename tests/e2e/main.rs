@@ -4,16 +4,20 @@
 //! bounds that a busy machine keeps.
 
 mod answers;
+mod balancing;
 mod bodies;
 mod breakers;
 mod carry;
 mod check;
 mod connections;
 mod cors;
+mod discovery;
 mod discovery_sources;
 mod failures;
 mod limits;
+mod health;
 mod matching;
+mod mistakes;
 mod normalise;
 mod policies;
 mod protocols;
