@@ -4,6 +4,7 @@
 //! bounds that a busy machine keeps.
 
 mod answers;
+mod bad_services;
 mod bodies;
 mod carry;
 mod check;
@@ -11,7 +12,9 @@ mod connections;
 mod cors;
 mod discovery_sources;
 mod failures;
+mod grpc;
 mod matching;
+mod mirror;
 mod normalise;
 mod policies;
 mod protocols;
@@ -19,5 +22,7 @@ mod routing;
 mod run;
 mod services;
 mod shutdown;
+mod split;
 mod support;
 mod telemetry;
+mod tunnels;
