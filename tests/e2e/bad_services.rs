@@ -44,26 +44,20 @@ const BAD: &[(&str, &str)] = &[
     ("/unasked-101", "HTTP/1.1 101 Go\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nhello"),
 ];
 
-/// An origin that sends what its target asks for, and then closes or resets the connection; a
-/// target that it does not know gets a whole answer.
-async fn bad(resets: bool) -> Origin {
-    Origin::start(move |mut call: Call| async move {
-        let target = call.seen.target.split('?').next().unwrap_or_default();
-        let Some((_, bytes)) = BAD.iter().find(|(known, _)| *known == target) else {
-            call.reply(200, "", "whole").await;
-            return call;
-        };
-        call.send(bytes).await;
-        // Closing with a body that was not read is a reset.
-        if !resets {
-            call.body().await;
-        }
-        call.close()
-    })
-    .await
+/// Sends what the target asks for, and ends the connection; a target that is not known gets a whole
+/// answer.
+async fn misbehave(mut call: Call) -> Call {
+    let target = call.seen.target.split('?').next().unwrap_or_default();
+    let Some((_, bytes)) = BAD.iter().find(|(known, _)| *known == target) else {
+        call.reply(200, "", "whole").await;
+        return call;
+    };
+    call.body().await;
+    call.send(bytes).await;
+    call.close()
 }
 
-/// A request with a body, so that an origin can leave some of it unread.
+/// A request that may be repeated, with a body.
 fn put(target: &str) -> String {
     format!("PUT {target} HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello")
 }
@@ -125,7 +119,10 @@ async fn before(origin: &impl std::fmt::Display, settings: &str) -> Gateway {
 #[tokio::test]
 async fn what_is_no_answer_reaches_no_client_as_one_and_leaves_nothing_behind() {
     for resets in [false, true] {
-        let origin = bad(resets).await;
+        let origin = match resets {
+            false => Origin::start(misbehave).await,
+            true => Origin::resetting(misbehave).await,
+        };
         let gateway = before(&origin, "").await;
         let at_first = sockets(&gateway);
         for (target, _) in BAD {
@@ -143,7 +140,7 @@ async fn what_is_no_answer_reaches_no_client_as_one_and_leaves_nothing_behind() 
 
 #[tokio::test]
 async fn a_client_of_http_2_takes_none_of_it_for_an_answer_either() {
-    let origin = bad(false).await;
+    let origin = Origin::start(misbehave).await;
     let gateway = before(&origin, "").await;
     let at_first = sockets(&gateway);
     let client = H2Client::over(TcpStream::connect(gateway.address).await.unwrap()).await;
@@ -161,25 +158,22 @@ async fn a_client_of_http_2_takes_none_of_it_for_an_answer_either() {
 
 #[tokio::test]
 async fn an_answer_that_ends_with_its_connection_is_not_whole_after_a_reset() {
-    let origin = Origin::start(|mut call: Call| async move {
-        call.send("HTTP/1.1 200 OK\r\n\r\nhello").await;
-        // The head has to be there before the reset, which may overtake what was sent.
-        if call.seen.target == "/resets" {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            return call.close();
-        }
+    let until_it_ends = |mut call: Call| async move {
         call.body().await;
+        call.send("HTTP/1.1 200 OK\r\n\r\nhello").await;
+        // The answer has to have begun before its end is there.
+        tokio::time::sleep(Duration::from_millis(50)).await;
         call.close()
-    })
-    .await;
-    let gateway = before(&origin, "").await;
-    is_no_answer(&gateway, &put("/resets")).await;
-    assert_eq!(gateway.request(&put("/closes")).await.text(), "hello");
+    };
+    let origin = Origin::resetting(until_it_ends).await;
+    is_no_answer(&before(&origin, "").await, &put("/")).await;
+    let origin = Origin::start(until_it_ends).await;
+    assert_eq!(before(&origin, "").await.request(&put("/")).await.text(), "hello");
 }
 
 #[tokio::test]
 async fn a_try_follows_where_no_head_came_and_none_where_an_answer_had_begun() {
-    let origin = bad(false).await;
+    let origin = Origin::start(misbehave).await;
     let retry = "retry: {attempts: 3, retry_on: [reset, 5xx], backoff: 1ms..1ms, budget: 100%}";
     let gateway = before(&origin, &format!(", policies: {{{retry}}}")).await;
     for (target, tries) in [
@@ -209,7 +203,7 @@ async fn a_try_follows_where_no_head_came_and_none_where_an_answer_had_begun() {
 
 #[tokio::test]
 async fn a_try_that_follows_a_bad_service_finds_a_good_one() {
-    let (ill, well) = (bad(false).await, Origin::saying("whole").await);
+    let (ill, well) = (Origin::start(misbehave).await, Origin::saying("whole").await);
     let settings = "{endpoints: [{address: <ill>}, {address: <well>}], \
          policies: {retry: {attempts: 2, backoff: 1ms..1ms, budget: 100%}}}";
     let setup = service(settings).with("ill", &ill).with("well", &well);
@@ -433,7 +427,7 @@ async fn a_service_of_http_2_may_answer_without_reading_the_upload() {
 
 #[tokio::test]
 async fn a_bad_day_leaves_no_place_of_a_limit_taken() {
-    let origin = bad(true).await;
+    let origin = Origin::resetting(misbehave).await;
     let document = ONE_SERVICE
         .replace("<app>\"", "<app>\", limits: {requests: 1, connections: 1, pending: 0}");
     let gateway = Setup::new(&document).with("app", &origin).start().await;
