@@ -5,6 +5,7 @@
 
 mod answers;
 mod balancing;
+mod bad_services;
 mod bodies;
 mod breakers;
 mod carry;
@@ -18,6 +19,9 @@ mod limits;
 mod health;
 mod matching;
 mod mistakes;
+mod grpc;
+mod matching;
+mod mirror;
 mod normalise;
 mod policies;
 mod protocols;
@@ -26,5 +30,7 @@ mod routing;
 mod run;
 mod services;
 mod shutdown;
+mod split;
 mod support;
 mod telemetry;
+mod tunnels;

@@ -167,6 +167,19 @@ impl Origin {
         .await
     }
 
+    /// Starts a server that resets each of its connections where others close theirs.
+    pub async fn resetting<F>(handler: impl Fn(Call) -> F + Send + Sync + 'static) -> Origin
+    where
+        F: Future<Output = Call> + Send + 'static,
+    {
+        let handler = Arc::new(handler);
+        Origin::raw("127.0.0.1:0", move |stream, _, log| {
+            stream.set_zero_linger().unwrap();
+            serve(Box::new(stream), log, Arc::clone(&handler))
+        })
+        .await
+    }
+
     /// Starts a server inside TLS.
     pub async fn tls<F>(
         acceptor: TlsAcceptor,
