@@ -4,7 +4,8 @@
 use crate::protocols::BOTH;
 use crate::services::{service, upstream_error};
 use crate::support::{
-    Call, Client, Gateway, H2Client, ONE_SERVICE, Origin, Setup, StreamCall, StreamOrigin, eventually,
+    Call, Client, Gateway, H2Client, ONE_SERVICE, Origin, Setup, StreamCall, StreamOrigin,
+    eventually,
 };
 use bytes::Bytes;
 use h2::Reason;

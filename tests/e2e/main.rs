@@ -4,8 +4,8 @@
 //! bounds that a busy machine keeps.
 
 mod answers;
-mod balancing;
 mod bad_services;
+mod balancing;
 mod bodies;
 mod breakers;
 mod carry;
@@ -15,13 +15,12 @@ mod cors;
 mod discovery;
 mod discovery_sources;
 mod failures;
-mod limits;
-mod health;
-mod matching;
-mod mistakes;
 mod grpc;
+mod health;
+mod limits;
 mod matching;
 mod mirror;
+mod mistakes;
 mod normalise;
 mod policies;
 mod protocols;
