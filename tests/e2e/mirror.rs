@@ -1,8 +1,7 @@
 //! Copies of requests for a second service, which no client ever feels.
 
 use crate::support::{
-    Call, Gateway, H2Origin, Origin, Port, Seen, Setup, WebSocketOrigin, eventually,
-    open_websocket,
+    Call, Gateway, H2Origin, Origin, Port, Seen, Setup, WebSocketOrigin, eventually, open_websocket,
 };
 use std::fmt::Display;
 use std::future::pending;
@@ -68,8 +67,7 @@ async fn a_copy_has_the_head_after_the_policies_edits_and_the_whole_body() {
     let (app, shadow) = (Origin::saying("app").await, Origin::saying("shadow").await);
     let policies = "transform: {request: {path: {strip_prefix: /api}, \
          headers: {set: {x-source: gateway}, remove: [cookie]}}}";
-    let gateway =
-        mirrored("", policies).with("app", &app).with("shadow", &shadow).start().await;
+    let gateway = mirrored("", policies).with("app", &app).with("shadow", &shadow).start().await;
     let mut client = gateway.connect().await;
     client
         .send(

@@ -1,6 +1,8 @@
 //! WebSockets through a service that retries, breaks circuits, limits and checks.
 
-use crate::support::{Gateway, ONE_SERVICE, Origin, Setup, WebSocketOrigin, eventually, open_websocket, within};
+use crate::support::{
+    Gateway, ONE_SERVICE, Origin, Setup, WebSocketOrigin, eventually, open_websocket, within,
+};
 use futures_util::{SinkExt, StreamExt};
 use std::time::Duration;
 use tokio_tungstenite::WebSocketStream;
