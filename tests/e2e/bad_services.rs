@@ -4,7 +4,8 @@
 use crate::protocols::BOTH;
 use crate::services::{service, upstream_error};
 use crate::support::{
-    Call, Client, Gateway, H2Client, ONE_SERVICE, Origin, Setup, StreamCall, StreamOrigin, eventually,
+    Call, Client, Gateway, H2Client, ONE_SERVICE, Origin, Setup, StreamCall, StreamOrigin,
+    eventually,
 };
 use bytes::Bytes;
 use h2::Reason;
@@ -213,6 +214,17 @@ async fn a_try_that_follows_a_bad_service_finds_a_good_one() {
         assert_eq!(client.request(&put("/nothing")).await.text(), "whole");
     }
     assert!(!ill.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_service_whose_answers_break_off_opens_its_circuit() {
+    let origin = Origin::start(misbehave).await;
+    let breaker = ", policies: {circuit_breaker: {failures: 2}}";
+    let gateway = before(&origin, breaker).await;
+    for _ in 0..2 {
+        is_no_answer(&gateway, &put("/short-length")).await;
+    }
+    gateway.get("/").await.problem(503);
 }
 
 #[tokio::test]
