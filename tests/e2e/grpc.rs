@@ -305,6 +305,48 @@ async fn a_client_that_gives_its_calls_no_time_opens_no_circuit() {
 }
 
 #[tokio::test]
+async fn a_route_may_give_a_call_less_time_than_its_client() {
+    let origin = StreamOrigin::start(|call: StreamCall| async move {
+        let _held = call;
+        pending().await
+    })
+    .await;
+    let times = "policies: {timeouts: {request: 200ms}, circuit_breaker: {failures: 1}}";
+    let document = "policies: {auth: none}\nservices:\n  app: {url: \"http://<app>\", protocol: grpc}\n\
+         routes:\n  - name: all\n    match: {path: {prefix: /}}\n    service: app\n    ";
+    let setup = Setup::new(&format!("{document}{times}\n")).with("app", &origin);
+    let gateway = setup.listener(BOTH).start().await;
+    let client = client(&gateway).await;
+    let begun = Instant::now();
+    let slow = call().header("grpc-timeout", "1H");
+    assert_eq!(ask(&client, slow).await.http, 504);
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    // The time is the operator's own, so that it does count.
+    assert_eq!(ask(&client, call()).await.http, 503);
+}
+
+#[tokio::test]
+async fn a_stream_whose_service_breaks_off_is_broken_and_counts() {
+    let origin = StreamOrigin::start(|mut call: StreamCall| async move {
+        let mut sending = call.begin();
+        let _ = sending.send_data(framed("some"), false);
+        // A reset would overtake what has not left yet.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        sending.send_reset(h2::Reason::INTERNAL_ERROR);
+    })
+    .await;
+    let guards = "retry: {attempts: 3, methods: any}, circuit_breaker: {failures: 2}";
+    let gateway = before(&[&origin], &format!("    policies: {{{guards}}}\n")).await;
+    let client = client(&gateway).await;
+    for _ in 0..2 {
+        let request = call().body(()).unwrap();
+        assert!(client.request(request, framed("ask")).await.unwrap_err().is_reset());
+    }
+    assert_eq!(ask(&client, call()).await.http, 503);
+    assert_eq!(origin.requests().len(), 2);
+}
+
+#[tokio::test]
 async fn a_stream_that_goes_on_for_longer_than_its_client_gave_it_is_cut() {
     let origin = StreamOrigin::start(|mut call: StreamCall| async move {
         let mut sending = call.begin();
@@ -345,7 +387,7 @@ async fn a_call_whose_client_leaves_is_cancelled_at_the_service() {
 }
 
 #[tokio::test]
-async fn a_service_that_is_gone_is_a_503_or_502_on_the_stream_alone() {
+async fn a_service_that_is_gone_is_a_502_on_the_stream_alone() {
     let origin = saying("hello").await;
     let gateway = before(&[&origin], "").await;
     let client = client(&gateway).await;
