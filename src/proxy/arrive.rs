@@ -63,6 +63,7 @@ pub fn begin(gateway: &Gateway, session: &mut Session) -> Result<Exchange> {
         states: States::default(),
         route: None,
         deadline: None,
+        is_hasty: false,
         tunnel,
         attempts: Attempts::default(),
         mirroring: None,

@@ -24,6 +24,9 @@ pub struct Exchange {
     pub route: Option<usize>,
     /// When it must be over.
     pub deadline: Option<Instant>,
+    /// Whether it is the client who wants it over by then, which says nothing of a service that
+    /// does not make it.
+    pub is_hasty: bool,
     /// Whether it asks for a tunnel, which a service may open with 101.
     pub tunnel: bool,
     /// Its attempts at a service.

@@ -1,5 +1,6 @@
 //! What became of an attempt: whom it counts for, and whether another one follows.
 
+use super::admit;
 use super::attempt::backend;
 use super::exchange::{Attempts, Exchange, Held, Next};
 use super::respond::{in_time, is_final};
@@ -179,6 +180,10 @@ fn failed(session: &mut Session, exchange: &mut Exchange, error: &Error) -> bool
     let backend = backend(&view, exchange.route, &exchange.attempts);
     let service = &backend.service;
     view.service(backend.index).metrics.failed(cause);
+    if cause == UpstreamError::Deadline && exchange.is_hasty {
+        // Else a few calls that have no time would open the circuit for everybody.
+        return false;
+    }
     if let Some(endpoint) = &exchange.attempts.endpoint {
         if endpoint.live.tally.as_ref().is_some_and(|tally| tally.failed(view.worker)) {
             service.state.wake.notify_one();
@@ -191,7 +196,17 @@ fn failed(session: &mut Session, exchange: &mut Exchange, error: &Error) -> bool
         }
         exchange.attempts.tried.push(Arc::clone(endpoint));
     }
-    let Held { pass, endpoint_pass, occupied, connection } = held;
+    let Held { mut pass, mut endpoint_pass, occupied, connection } = held;
+    let has_broken = matches!(cause, UpstreamError::Closed | UpstreamError::Protocol);
+    if has_broken && exchange.attempts.answered.is_some() && !exchange.tunnel {
+        // The head has used the leave, for an answer may go on for hours. One that breaks off is a
+        // failure all the same, unless the circuit is open already.
+        let endpoint = exchange.attempts.endpoint.as_ref();
+        let breaker = endpoint.and_then(|endpoint| endpoint.live.breaker.as_ref());
+        pass = pass.or_else(|| admit::ask(backend, view.worker, now).ok().flatten());
+        endpoint_pass = endpoint_pass
+            .or_else(|| breaker.and_then(|breaker| breaker.admit(view.worker, now).ok()));
+    }
     tell(service.name(), pass.and_then(|pass| pass.failed(now)));
     tell(service.name(), endpoint_pass.and_then(|pass| pass.failed(now)));
     if let Some(bulkhead) = &service.bulkhead {

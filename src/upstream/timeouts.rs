@@ -56,8 +56,9 @@ impl Budget {
         }
     }
 
-    /// A wait that does not outlast the budget.
+    /// A wait that does not outlast the budget, but for the last millisecond: Pingora's timer counts
+    /// them whole, and a wait of none is one that it cannot round.
     pub fn cap(self, wait: Duration) -> Duration {
-        self.0.map_or(wait, |left| left.min(wait))
+        self.0.map_or(wait, |left| left.min(wait)).max(Duration::from_millis(1))
     }
 }

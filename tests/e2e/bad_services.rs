@@ -217,6 +217,17 @@ async fn a_try_that_follows_a_bad_service_finds_a_good_one() {
 }
 
 #[tokio::test]
+async fn a_service_whose_answers_break_off_opens_its_circuit() {
+    let origin = Origin::start(misbehave).await;
+    let breaker = ", policies: {circuit_breaker: {failures: 2}}";
+    let gateway = before(&origin, breaker).await;
+    for _ in 0..2 {
+        is_no_answer(&gateway, &put("/short-length")).await;
+    }
+    gateway.get("/").await.problem(503);
+}
+
+#[tokio::test]
 async fn a_head_without_an_end_is_a_502() {
     let origin = Origin::start(|mut call: Call| async move {
         call.send("HTTP/1.1 200 OK\r\n").await;

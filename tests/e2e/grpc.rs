@@ -3,7 +3,7 @@
 use crate::protocols::BOTH;
 use crate::services::upstream_error;
 use crate::support::{
-    Gateway, H2Client, Setup, StreamCall, StreamOrigin, framed, message, went, within,
+    Gateway, H2Client, Setup, StreamCall, StreamOrigin, eventually, framed, message, went, within,
 };
 use bytes::{Bytes, BytesMut};
 use http::Request;
@@ -166,7 +166,7 @@ async fn open_streams_of_one_client_connection_are_spread_too() {
     for number in 1..=8 {
         open.push(client.begin(call().body(()).unwrap()).await);
         // One after the other, so that each sees those before it in flight.
-        crate::support::eventually("the stream at a service", async || {
+        eventually("the stream at a service", async || {
             (one.requests().len() + two.requests().len() == number).then_some(())
         })
         .await;
@@ -222,7 +222,7 @@ async fn calls_that_go_wrong_open_the_circuit_wherever_they_say_it() {
             assert_eq!(ask(&client, call()).await.grpc, Some(14));
         }
         // The client has its trailers at about the time at which they are counted.
-        let refused = crate::support::eventually("an open circuit", async || {
+        let refused = eventually("an open circuit", async || {
             Some(ask(&client, call()).await).filter(|went| went.http == 503)
         });
         refused.await;
@@ -249,7 +249,7 @@ async fn an_endpoint_whose_calls_go_wrong_is_left_out() {
     let gateway = before(&[&well, &ill], outliers).await;
     let client = client(&gateway).await;
     let mut well_in_a_row = 0;
-    crate::support::eventually("only calls that go well", async || {
+    eventually("only calls that go well", async || {
         let went = ask(&client, call()).await;
         well_in_a_row = if went.grpc == Some(0) { well_in_a_row + 1 } else { 0 };
         (well_in_a_row >= 8).then_some(())
@@ -282,6 +282,68 @@ async fn the_time_that_a_client_gives_a_call_ends_it() {
         other => panic!("{other} in {said}"),
     };
     assert!((1..300_000_000).contains(&(left * unit)), "{said}");
+}
+
+#[tokio::test]
+async fn a_client_that_gives_its_calls_no_time_opens_no_circuit() {
+    let origin = StreamOrigin::start(|call: StreamCall| async move {
+        if call.head.headers.contains_key("x-hang") {
+            let _held = call;
+            return pending().await;
+        }
+        call.reply("hello", 0).await;
+    })
+    .await;
+    let breaker = "    policies: {circuit_breaker: {failures: 2}}\n";
+    let gateway = before(&[&origin], breaker).await;
+    let hasty = client(&gateway).await;
+    for timeout in ["1n", "50m", "1n", "50m", "1n", "50m"] {
+        let call = call().header("x-hang", "1").header("grpc-timeout", timeout);
+        assert_eq!(ask(&hasty, call).await.http, 504);
+    }
+    assert_eq!(ask(&client(&gateway).await, call()).await.grpc, Some(0));
+}
+
+#[tokio::test]
+async fn a_route_may_give_a_call_less_time_than_its_client() {
+    let origin = StreamOrigin::start(|call: StreamCall| async move {
+        let _held = call;
+        pending().await
+    })
+    .await;
+    let times = "policies: {timeouts: {request: 200ms}, circuit_breaker: {failures: 1}}";
+    let document = "policies: {auth: none}\nservices:\n  app: {url: \"http://<app>\", protocol: grpc}\n\
+         routes:\n  - name: all\n    match: {path: {prefix: /}}\n    service: app\n    ";
+    let setup = Setup::new(&format!("{document}{times}\n")).with("app", &origin);
+    let gateway = setup.listener(BOTH).start().await;
+    let client = client(&gateway).await;
+    let begun = Instant::now();
+    let slow = call().header("grpc-timeout", "1H");
+    assert_eq!(ask(&client, slow).await.http, 504);
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    // The time is the operator's own, so that it does count.
+    assert_eq!(ask(&client, call()).await.http, 503);
+}
+
+#[tokio::test]
+async fn a_stream_whose_service_breaks_off_is_broken_and_counts() {
+    let origin = StreamOrigin::start(|mut call: StreamCall| async move {
+        let mut sending = call.begin();
+        let _ = sending.send_data(framed("some"), false);
+        // A reset would overtake what has not left yet.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        sending.send_reset(h2::Reason::INTERNAL_ERROR);
+    })
+    .await;
+    let guards = "retry: {attempts: 3, methods: any}, circuit_breaker: {failures: 2}";
+    let gateway = before(&[&origin], &format!("    policies: {{{guards}}}\n")).await;
+    let client = client(&gateway).await;
+    for _ in 0..2 {
+        let request = call().body(()).unwrap();
+        assert!(client.request(request, framed("ask")).await.unwrap_err().is_reset());
+    }
+    assert_eq!(ask(&client, call()).await.http, 503);
+    assert_eq!(origin.requests().len(), 2);
 }
 
 #[tokio::test]
@@ -325,7 +387,7 @@ async fn a_call_whose_client_leaves_is_cancelled_at_the_service() {
 }
 
 #[tokio::test]
-async fn a_service_that_is_gone_is_a_503_or_502_on_the_stream_alone() {
+async fn a_service_that_is_gone_is_a_502_on_the_stream_alone() {
     let origin = saying("hello").await;
     let gateway = before(&[&origin], "").await;
     let client = client(&gateway).await;

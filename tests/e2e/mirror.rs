@@ -278,6 +278,40 @@ async fn an_answer_that_breaks_off_is_compared_with_nothing() {
 }
 
 #[tokio::test]
+async fn a_request_whose_client_leaves_is_not_mirrored() {
+    let (app, shadow) = (Origin::saying("app").await, Origin::saying("shadow").await);
+    let gateway = between(&app, &shadow, ", diff: {}").await;
+    let mut client = gateway.connect().await;
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nhalf").await;
+    app.request(1).await;
+    drop(client);
+    copies(&gateway, "skipped", 1).await;
+    assert_eq!(shadow.requests().len(), 0);
+}
+
+#[tokio::test]
+async fn a_copy_whose_answer_came_before_the_request_was_whole_is_counted() {
+    let app = Origin::start(|mut call: Call| async move {
+        // The service answers before the request is whole: the copy is sent after that.
+        call.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nearly").await;
+        call.body().await;
+        call
+    })
+    .await;
+    let shadow = Origin::saying("early").await;
+    let gateway = between(&app, &shadow, "").await;
+    let mut client = gateway.connect().await;
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhello").await;
+    assert_eq!(client.response().await.text(), "early");
+    client.try_send("hello").await;
+    // Whole or not, what was to be mirrored comes to an end that is counted.
+    let counted = eventually("the end of the copy", async || {
+        gateway.metrics().await.value("gateway_mirror_requests_total", &[])
+    });
+    assert_eq!(counted.await, 1.0);
+}
+
+#[tokio::test]
 async fn a_websocket_is_not_mirrored() {
     let (app, shadow) = (WebSocketOrigin::start().await, Origin::saying("shadow").await);
     let gateway = between(&app, &shadow, "").await;
