@@ -11,6 +11,7 @@ mod connections;
 mod cors;
 mod discovery_sources;
 mod failures;
+mod hedging;
 mod matching;
 mod normalise;
 mod policies;
