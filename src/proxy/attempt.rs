@@ -42,8 +42,8 @@ pub async fn peer(session: &mut Session, exchange: &mut Exchange) -> Result<Box<
         tokio::time::sleep(next.after).await;
     }
     let Begun { mut peer, read, at } = begin(session.req_header(), exchange, next.is_fresh).await?;
-    let per_try = backend(&exchange.view, exchange.route, &exchange.attempts).retry();
-    let per_try = per_try.per_try_timeout;
+    let retry = backend(&exchange.view, exchange.route, &exchange.attempts).retry();
+    let per_try = retry.per_try_timeout;
     set_patience(session, exchange, &mut peer, per_try, read, at);
     Ok(Box::new(peer))
 }

@@ -77,6 +77,15 @@ enum Turn {
     Second,
 }
 
+impl From<Turn> for Hedged {
+    fn from(turn: Turn) -> Self {
+        match turn {
+            Turn::First => Hedged::First,
+            Turn::Second => Hedged::Second,
+        }
+    }
+}
+
 type Call = Pin<Box<dyn Future<Output = Result<Answering, CallError>> + Send>>;
 
 /// An attempt that is under way. Dropping it closes its connection or resets its stream.
@@ -98,8 +107,8 @@ impl Attempt {
         turn: Turn,
     ) -> Result<Self> {
         let (head, body) = request::make(session.req_header(), exchange)?;
-        let per_try = backend(&exchange.view, exchange.route, &exchange.attempts).retry();
-        let limit = per_try.per_try_timeout.and_then(|time| begun.at.checked_add(time));
+        let retry = backend(&exchange.view, exchange.route, &exchange.attempts).retry();
+        let limit = retry.per_try_timeout.and_then(|time| begun.at.checked_add(time));
         let deadline = exchange.deadline.map(Into::into);
         let (caller, mut peer) = (Arc::clone(caller), begun.peer);
         // The time of a try is for the head, that of reading for each part too.
@@ -140,6 +149,7 @@ struct Race {
 }
 
 /// What happens next.
+#[expect(clippy::large_enum_variant, reason = "it is read where it is made")]
 enum Event {
     /// The attempt at this place has come to its end.
     Ended(usize, Result<Answering, CallError>),
@@ -216,7 +226,7 @@ impl Race {
             Ok(answering) => {
                 let (now, result) = outcome::counted(answering.head(), exchange)?;
                 if outcome::wants(exchange, &result) {
-                    // The other may do better. If not, this endpoint is not asked again.
+                    // The other may do better. If not, a retry goes elsewhere.
                     let attempts = &mut exchange.attempts;
                     attempts.tried.extend(attempts.endpoint.clone());
                     attempts.held = Held::default();
@@ -227,13 +237,7 @@ impl Race {
         };
         Some(match accepted {
             Ok(answering) => {
-                self.count(
-                    exchange,
-                    match turn {
-                        Turn::First => Hedged::First,
-                        Turn::Second => Hedged::Second,
-                    },
-                );
+                self.count(exchange, turn.into());
                 self.drop_slower(exchange);
                 Ok(Some(answering))
             }

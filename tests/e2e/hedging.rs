@@ -210,7 +210,7 @@ async fn without_budget_there_is_no_second_attempt() {
 #[tokio::test]
 async fn without_a_place_for_it_there_is_no_second_attempt() {
     let (seen, origins) = slow().await;
-    let gateway = setup(&origins, ", limits: {max_connections: 1}", SOON).start().await;
+    let gateway = setup(&origins, ", limits: {connections: 1}", SOON).start().await;
     assert_eq!(gateway.get("/").await.text(), "slow");
     assert_eq!(seen.came(), 1);
     not_hedged(&gateway).await;
