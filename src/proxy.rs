@@ -5,7 +5,8 @@
 //! (it is routed and judged), `upstream_peer` (an endpoint is chosen), `upstream_request_filter`
 //! (its head is made fit for the service), `request_body_filter` for each part of its body,
 //! `response_filter` (the answer's head is made fit for the client) and `logging`. What fails on
-//! the way ends in `fail_to_proxy`.
+//! the way ends in `fail_to_proxy`. Where attempts are hedged, `proxy_upstream_filter` makes them and
+//! answers, by the same chapters.
 
 mod admit;
 mod arrive;

@@ -159,6 +159,8 @@ async fn a_quick_endpoint_is_the_only_one_that_is_asked() {
         assert_eq!(client.get("/").await.text(), "quick");
     }
     assert_eq!(seen.came(), 3);
+    // Each endpoint has its turn, and its connection is kept.
+    assert_eq!(origins.each_ref().map(Origin::connections_made), [1, 1]);
     not_hedged(&gateway).await;
     assert_eq!(gateway.access_log(3).await[2]["attempts"], 1);
 }
