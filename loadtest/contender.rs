@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 pub enum Contender {
     /// Sluicegate.
     Gateway,
+    /// The same with health checks, ejection, a retry policy and a circuit breaker.
+    GatewayGuarded,
     /// Pingora with nothing on it, behind a door like the gateway's.
     Floor,
     /// The same behind Pingora's own door.
@@ -42,6 +44,7 @@ impl Contender {
     pub fn name(self) -> &'static str {
         match self {
             Contender::Gateway => "gateway",
+            Contender::GatewayGuarded => "gateway-guarded",
             Contender::Floor => "floor",
             Contender::FloorServices => "floor-services",
             Contender::FloorUnbuffered => "floor-unbuffered",
@@ -53,7 +56,7 @@ impl Contender {
     /// Whether it is asked for more than forwarding: an id, forwarded headers, a line in a log.
     pub fn works(self, plain: bool) -> bool {
         match self {
-            Contender::Gateway => true,
+            Contender::Gateway | Contender::GatewayGuarded => true,
             Contender::Nginx | Contender::HAProxy => !plain,
             Contender::Floor | Contender::FloorServices | Contender::FloorUnbuffered => false,
         }
@@ -73,8 +76,12 @@ impl Contender {
             Ok::<OsString, Failure>(file.into())
         };
         start.command = match self {
-            Contender::Gateway => {
-                let file = config("sluicegate.yaml", Some(stage.free_port()?))?;
+            Contender::Gateway | Contender::GatewayGuarded => {
+                let template = match self {
+                    Contender::GatewayGuarded => "sluicegate.guarded.yaml",
+                    _ => "sluicegate.yaml",
+                };
+                let file = config(template, Some(stage.free_port()?))?;
                 let program = gateway(arguments).into_os_string();
                 vec![program, "run".into(), "-c".into(), file]
             }
@@ -104,7 +111,7 @@ impl Contender {
             false => Err(format!("{} is not built: `make load` builds it", path.display()).into()),
         };
         match self {
-            Contender::Gateway => built(gateway(arguments)),
+            Contender::Gateway | Contender::GatewayGuarded => built(gateway(arguments)),
             Contender::Nginx => require("nginx"),
             Contender::HAProxy => require("haproxy"),
             _ => built(floor()),

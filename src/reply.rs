@@ -18,6 +18,8 @@ pub enum Stop {
     Reply(Reply),
     /// The request is refused, or could not be served.
     Reject(Rejection),
+    /// The client has left: there is nobody to answer.
+    Gone,
 }
 
 impl From<Rejection> for Stop {
@@ -74,7 +76,7 @@ pub enum Rejection {
         /// The service's name.
         service: Arc<str>,
     },
-    /// 503: the service has no endpoint at present.
+    /// 503: the service cannot be asked at present: it has no endpoint, no place, or a circuit is open.
     Unavailable {
         /// The service's name.
         service: Arc<str>,
@@ -159,7 +161,7 @@ impl Rejection {
                 format!("service {service} cannot be reached or gave no valid answer")
             }
             Rejection::Unavailable { service, .. } => {
-                format!("service {service} has no endpoint at present")
+                format!("service {service} cannot be asked at present")
             }
             Rejection::GatewayTimeout { service } => {
                 format!("service {service} did not answer in time")

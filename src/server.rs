@@ -8,6 +8,7 @@ mod admin;
 mod client;
 mod control;
 mod door;
+mod figures;
 mod preface;
 mod worker;
 

@@ -15,6 +15,7 @@ mod keeper;
 mod live;
 pub mod outlier;
 mod padded;
+mod report;
 pub mod retry;
 mod roster;
 #[cfg(test)]
@@ -28,6 +29,7 @@ pub use endpoint::{Blueprint, Endpoint, Occupied};
 pub use failure::{Failure, classify};
 pub use keeper::Keeper;
 pub use live::{Checked, Guards, Live};
+pub use report::{EndpointState, ServiceReport};
 pub use roster::{Balancing, Roster};
 pub use service::{HashKey, Origin, Plan, Reuse, Service};
 pub use state::State;

@@ -11,7 +11,7 @@ use crate::reply::{Rejection, Stop};
 use crate::upstream::breaker::Pass;
 use crate::upstream::bulkhead::Full;
 use crate::upstream::{Budget, grpc};
-use http::request;
+use pingora_proxy::Session;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,9 +22,10 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// answers in its place.
 pub async fn admit(
     gateway: &Gateway,
-    head: &request::Parts,
+    session: &mut Session,
     exchange: &mut Exchange,
 ) -> Result<(), Stop> {
+    let head = session.req_header();
     let view = Arc::clone(&exchange.view);
     let route = routed(&view.snapshot.routes, exchange.route);
     let backends = route.answer.backends().expect("what is no reply is a service's");
@@ -47,10 +48,12 @@ pub async fn admit(
     let service = &backend.service;
     if let Some(bulkhead) = &service.bulkhead {
         let left = Budget::left(exchange.deadline, now).get();
-        let place = bulkhead.enter(route.priority, left).await;
+        let place = unless_gone(session, bulkhead.enter(route.priority, left)).await;
+        let place = place.ok_or(Stop::Gone)?;
         exchange.attempts.place = Some(place.map_err(|full| refused(full, backend, exchange))?);
     }
     service.state.budget.deposit(now);
+    let head = session.req_header();
     let copies = backends.mirror.as_ref().zip(gateway.copies.as_ref());
     if let (Some((mirror, copies)), Some(route)) = (copies, exchange.route) {
         let metrics = view.mirror(route).expect("a route that is mirrored counts it");
@@ -66,6 +69,25 @@ pub async fn admit(
         exchange.mirroring = Mirroring::begin(mirror, metrics, copies, &request, random, target);
     }
     Ok(())
+}
+
+/// Waits for something for as long as the client waits too: one that has left gives its turn to
+/// others. A client that still has a body to send is not listened to, since its bytes would be in the
+/// way.
+pub async fn unless_gone<T>(session: &mut Session, waited: impl Future<Output = T>) -> Option<T> {
+    if !session.is_body_done() {
+        return Some(waited.await);
+    }
+    let client = session.as_downstream_mut();
+    let gone = async {
+        // What comes is the next request, which waits.
+        while client.read_body_or_idle(true).await.is_ok() {}
+    };
+    tokio::select! {
+        biased;
+        done = waited => Some(done),
+        () = gone => None,
+    }
 }
 
 /// Asks a backend's circuit for leave, or finds out who answers in its place.

@@ -8,7 +8,7 @@ use crate::exchange::{Facts, References};
 use crate::reply::Rejection;
 use crate::snapshot::{Route, View};
 use crate::telemetry::metrics::UpstreamError;
-use crate::upstream::balance::{Asked, hash_key};
+use crate::upstream::balance::{Asked, Turn, hash_key};
 use crate::upstream::{Budget, Endpoint, HashKey, Protocol, Reuse, Service};
 use http::header::{CONTENT_LENGTH, EXPECT};
 use http::request;
@@ -39,9 +39,10 @@ pub struct Begun {
 pub async fn peer(session: &mut Session, exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
     let next = std::mem::take(&mut exchange.attempts.next);
     if !next.after.is_zero() {
-        tokio::time::sleep(next.after).await;
+        let waited = admit::unless_gone(session, tokio::time::sleep(next.after)).await;
+        waited.ok_or_else(left)?;
     }
-    let Begun { mut peer, read, at } = begin(session.req_header(), exchange, next.is_fresh).await?;
+    let Begun { mut peer, read, at } = begin(session, exchange, next.is_fresh).await?;
     let retry = backend(&exchange.view, exchange.route, &exchange.attempts).retry();
     let per_try = retry.per_try_timeout;
     set_patience(session, exchange, &mut peer, per_try, read, at);
@@ -50,7 +51,7 @@ pub async fn peer(session: &mut Session, exchange: &mut Exchange) -> Result<Box<
 
 /// Begins an attempt at an endpoint that it chooses, with all that it needs of its service.
 pub async fn begin(
-    head: &request::Parts,
+    session: &mut Session,
     exchange: &mut Exchange,
     is_fresh: bool,
 ) -> Result<Begun> {
@@ -58,7 +59,8 @@ pub async fn begin(
     let backend = backend(&view, exchange.route, &exchange.attempts);
     let now = Instant::now();
     let budget = Budget::left(exchange.deadline, now);
-    hold(exchange, backend, &view, budget, now).await?;
+    hold(session, exchange, backend, &view, budget, now).await?;
+    let head = session.req_header();
     let attempts = &exchange.attempts;
     let Some(endpoint) = pick(backend, &view, head, &exchange.facts, &attempts.tried) else {
         view.service(backend.index).metrics.failed(UpstreamError::Resolve);
@@ -103,6 +105,7 @@ pub fn begin_at(
 /// Takes what an attempt needs of its service beside an endpoint: the leave of its circuit, which
 /// the first attempt has got already, and a place for its connection.
 async fn hold(
+    session: &mut Session,
     exchange: &mut Exchange,
     backend: &Backend,
     view: &View,
@@ -118,7 +121,8 @@ async fn hold(
     };
     exchange.attempts.held.pass = pass;
     if let Some(bulkhead) = &backend.service.bulkhead {
-        match bulkhead.connect(budget.get()).await {
+        let place = admit::unless_gone(session, bulkhead.connect(budget.get())).await;
+        match place.ok_or_else(left)? {
             Ok(place) => exchange.attempts.held.connection = Some(place),
             Err(full) => {
                 let rejection = admit::refused(full, backend, exchange);
@@ -127,6 +131,11 @@ async fn hold(
         }
     }
     Ok(())
+}
+
+/// The client has left, so there is nobody to make an attempt for.
+fn left() -> Box<Error> {
+    Error::new_down(ErrorType::ConnectionClosed)
 }
 
 /// Ends the exchange; what there is to say is said when Pingora comes to tell the client.
@@ -146,8 +155,11 @@ pub fn pick(
 ) -> Option<Arc<Endpoint>> {
     let Backend { service, index, .. } = backend;
     let now = Instant::now();
+    // A retry takes nobody's turn: if it did, every next request would begin at the same endpoint as
+    // this one, which has just failed.
+    let aside = Turn::new(fastrand::u64(..));
     let mut asked = Asked {
-        turn: &view.service(*index).turn,
+        turn: if tried.is_empty() { &view.service(*index).turn } else { &aside },
         random: || fastrand::u64(..),
         key: service.plan.hash_key.as_ref().and_then(|key| hash(key, head, facts)),
         now,

@@ -40,7 +40,7 @@ pub async fn serve(
         return Ok(true);
     };
     let began = Instant::now();
-    let begun = begin(session.req_header(), exchange, false).await?;
+    let begun = begin(session, exchange, false).await?;
     let first = Attempt::start(caller, session, exchange, begun, Turn::First)?;
     // Most have one attempt; each is an allocation beside what a call allocates by itself.
     let race = Race { under_way: vec![first], is_hedged: false };

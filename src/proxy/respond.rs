@@ -88,6 +88,7 @@ pub async fn stop(session: &mut Session, exchange: &mut Exchange, stop: Stop) ->
     match stop {
         Stop::Reply(reply) => write(session, exchange, reply).await,
         Stop::Reject(rejection) => reject(session, exchange, &rejection).await,
+        Stop::Gone => Err(Error::new_down(ErrorType::ConnectionClosed)),
     }
 }
 

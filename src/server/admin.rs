@@ -1,10 +1,13 @@
-//! The admin listener: health for probes, metrics for Prometheus.
+//! The admin listener: health for probes, metrics for Prometheus, and what operators want to know
+//! of services.
 
 use super::Error;
-use crate::snapshot::Admin;
+use super::figures::Figures;
+use crate::snapshot::{Admin, Snapshot};
 use crate::telemetry::exposition::{CONTENT_TYPE, render};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::process::Process;
+use crate::upstream::ServiceReport;
 use crate::version;
 use axum::Router;
 use axum::extract::State;
@@ -16,6 +19,7 @@ use serde_json::json;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Instant;
 
 /// Whether the process can serve.
 #[derive(Debug)]
@@ -45,6 +49,8 @@ struct Admitted {
     metrics: Vec<Arc<Metrics>>,
     process: Process,
     health: Arc<Health>,
+    snapshot: Arc<Snapshot>,
+    figures: Figures,
     token: Option<String>,
 }
 
@@ -64,6 +70,7 @@ pub fn router(
     metrics: Vec<Arc<Metrics>>,
     process: Process,
     health: Arc<Health>,
+    snapshot: Arc<Snapshot>,
 ) -> Router {
     let token = config.token.clone();
     Router::new()
@@ -71,7 +78,16 @@ pub fn router(
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(readiness))
         .route("/metrics", get(exposition))
-        .with_state(Arc::new(Admitted { metrics, process, health, token }))
+        .route("/services", get(services))
+        .route("/mirrors", get(mirrors))
+        .with_state(Arc::new(Admitted {
+            metrics,
+            process,
+            health,
+            snapshot,
+            figures: Figures::new(),
+            token,
+        }))
 }
 
 /// Serves the admin listener for as long as the process runs.
@@ -103,13 +119,46 @@ async fn readiness(State(admitted): State<Arc<Admitted>>) -> Response {
 }
 
 async fn exposition(State(admitted): State<Arc<Admitted>>, headers: HeaderMap) -> Response {
-    if !admitted.lets_in(&headers) {
-        let challenge = [(header::WWW_AUTHENTICATE, "Bearer realm=\"admin\"")];
-        return (StatusCode::UNAUTHORIZED, challenge).into_response();
+    if let Some(refused) = admitted.refuse(&headers) {
+        return refused;
     }
     let workers = admitted.metrics.iter().map(|metrics| metrics.registry());
-    let text = render(workers.chain([admitted.process.registry()]));
+    let services = admitted.figures.look(&admitted.snapshot);
+    let text = render(workers.chain([admitted.process.registry(), services]));
     ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response()
+}
+
+/// The services: who of their endpoints serves, and why the others do not.
+async fn services(State(admitted): State<Arc<Admitted>>, headers: HeaderMap) -> Response {
+    if let Some(refused) = admitted.refuse(&headers) {
+        return refused;
+    }
+    let now = Instant::now();
+    let services = admitted.snapshot.services.iter();
+    let services: Vec<_> = services.map(|service| ServiceReport::of(service, now)).collect();
+    json_of(&json!({ "services": services }))
+}
+
+/// The last answers of mirrors that differed from those that clients got.
+async fn mirrors(State(admitted): State<Arc<Admitted>>, headers: HeaderMap) -> Response {
+    if let Some(refused) = admitted.refuse(&headers) {
+        return refused;
+    }
+    let routes = admitted.snapshot.routes.iter();
+    let mirrors = routes.filter_map(|route| {
+        let mirror = route.answer.backends()?.mirror.as_ref()?;
+        let kept = mirror.samples.kept();
+        Some(json!({
+            "route": &*route.name,
+            "service": &**mirror.backend.service.name(),
+            "differences": kept.iter().map(|sample| &**sample).collect::<Vec<_>>(),
+        }))
+    });
+    json_of(&json!({ "mirrors": mirrors.collect::<Vec<_>>() }))
+}
+
+fn json_of(value: &serde_json::Value) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], value.to_string()).into_response()
 }
 
 fn status(ready: bool) -> StatusCode {
@@ -117,6 +166,13 @@ fn status(ready: bool) -> StatusCode {
 }
 
 impl Admitted {
+    /// What a caller is told that has not shown the token.
+    fn refuse(&self, headers: &HeaderMap) -> Option<Response> {
+        let challenge = [(header::WWW_AUTHENTICATE, "Bearer realm=\"admin\"")];
+        let refused = || (StatusCode::UNAUTHORIZED, challenge).into_response();
+        (!self.lets_in(headers)).then(refused)
+    }
+
     /// Whether a caller has the token, if one is asked for.
     fn lets_in(&self, headers: &HeaderMap) -> bool {
         let Some(token) = &self.token else {

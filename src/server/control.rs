@@ -38,7 +38,8 @@ pub async fn run(compiled: Compiled) -> Result<End, Error> {
     let health = Arc::new(Health::new(snapshot.generation));
     if let (Some(listener), Some(config)) = (admin, &process.admin) {
         let metrics = workers.iter().map(Worker::metrics).collect();
-        let router = admin::router(config, metrics, figures, Arc::clone(&health));
+        let router =
+            admin::router(config, metrics, figures, Arc::clone(&health), Arc::clone(&snapshot));
         tokio::spawn(admin::serve(listener, router));
     }
     for worker in &mut workers {

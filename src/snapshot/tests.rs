@@ -7,11 +7,24 @@ const SOUND: &str = "\
 version: 1
 listeners: [{name: a, address: 127.0.0.1:1, trusted_proxies: [10.0.0.0/8]}]
 policies: {auth: none, timeouts: {read: 1s}, cors: {origins: \"*\"}}
-services: &s {app: {url: \"http://127.0.0.1:2\"}}
+services: &s
+  app:
+    url: \"http://127.0.0.1:2\"
+    load_balancing: {algorithm: consistent_hash, key: $(client.ip), headroom: 20%, slow_start: 5s}
+    health_check: {path: /h, interval: 5s, expect: {status: [200, 2xx], body: \"o.*\"}}
+    outlier_detection: {consecutive_5xx: 5, max_ejected: 50%}
+    limits: {requests: 9, pending: 2, pending_timeout: 1s, adaptive: {min: 5}}
+    policies:
+      retry: {attempts: 2, retry_on: [reset, 502], backoff: 25ms..250ms, budget: 20%}
+      circuit_breaker: {failures: 5, failure_rate: 50%, fallback: {service: two}}
+  two: {dns: \"two.example:80\", keep: 1m}
 routes:
   - name: one
     match: {hosts: a.example, path: {template: \"/a/{b}\"}, headers: {x-v: 1}}
-    service: app
+    backends: [{service: app, weight: 9}, {service: two, weight: 0, when: {query: {v: 2}}}]
+    split_key: $(cookie.c)
+    mirror: {service: two, sample: 10%, diff: {ignore: [\"body.a[].b\"]}}
+    priority: low
     policies: {transform: {request: {headers: {set: {x-b: $(path.b ?? client.ip)}}}}}
 ";
 

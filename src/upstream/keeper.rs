@@ -7,8 +7,10 @@ use super::call::Caller;
 use super::discovery::{Found, Source, follow};
 use super::health::{Check, Subject, keep_checked};
 use super::outlier::{Change, Ejections};
+use super::state::Kept;
 use super::{Endpoint, Live, Origin, Roster, Service};
 use std::collections::HashMap;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -74,21 +76,27 @@ async fn keep(service: Arc<Service>, caller: Option<Arc<Caller>>, told: watch::S
 /// Decides who can serve; when that has to be looked at again.
 fn review(service: &Service, endpoints: &[Arc<Endpoint>], now: Instant) -> Option<Instant> {
     let mut kept = service.state.kept();
-    let ejections = service.plan.guards.outlier.map(|settings| {
-        let ejections = kept.ejections.get_or_insert_with(|| Ejections::new(settings, now));
-        ejections.adopt(settings, now);
-        ejections
-    });
+    let Kept { ejections, .. } = &mut *kept;
+    match service.plan.guards.outlier {
+        Some(settings) => {
+            let ejections = ejections.get_or_insert_with(|| Ejections::new(settings, now));
+            ejections.adopt(settings, now);
+        }
+        // Whom an earlier configuration has ejected, nobody would bring back.
+        None => *ejections = None,
+    }
     let mut due = None;
-    if let Some(ejections) = ejections {
+    if let Some(ejections) = &mut kept.ejections {
         let healthy = endpoints.iter().filter(|endpoint| endpoint.live.is_healthy());
         let watched: Vec<_> = healthy
             .filter_map(|endpoint| Some((&*endpoint.key, endpoint.live.tally.as_ref()?)))
             .collect();
         for (endpoint, change) in ejections.review(&watched, now) {
+            let ejected = &service.state.ejected;
             let service = &**service.name();
             match change {
                 Change::Ejected { reason, lasts } => {
+                    ejected.fetch_add(1, Relaxed);
                     tracing::warn!(service, endpoint, %reason, ?lasts, "endpoint ejected");
                 }
                 Change::Returned => tracing::info!(service, endpoint, "endpoint serves again"),

@@ -21,6 +21,8 @@ pub struct State {
     pub wake: Notify,
     /// How many retries it gets.
     pub budget: RetryBudget,
+    /// How often an endpoint was ejected.
+    pub(super) ejected: AtomicU64,
     /// Those in flight at all its endpoints.
     in_flight: Arc<Padded<AtomicU64>>,
     breakers: Mutex<Vec<Arc<Breaker>>>,
@@ -45,6 +47,7 @@ impl State {
         State {
             wake: Notify::new(),
             budget: RetryBudget::new(now),
+            ejected: AtomicU64::new(0),
             in_flight: Arc::default(),
             breakers: Mutex::default(),
             bulkhead: Mutex::default(),
@@ -55,6 +58,11 @@ impl State {
     /// How many attempts are in flight at all its endpoints.
     pub fn in_flight(&self) -> u64 {
         self.in_flight.load(Relaxed)
+    }
+
+    /// How often an endpoint of its was ejected.
+    pub fn ejected(&self) -> u64 {
+        self.ejected.load(Relaxed)
     }
 
     /// The circuit that opens and closes so; who asks with the same settings shares it.
@@ -127,4 +135,77 @@ impl State {
 /// Nobody panics with these locks, and what they hold is whole at any time.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::upstream::Protocol;
+    use std::time::Duration;
+
+    const BLUEPRINT: Blueprint =
+        Blueprint { protocol: Protocol::Http1, is_grpc: false, tls: false, sni: None };
+
+    fn found(address: &str, weight: u32) -> Found {
+        Found { weight, ..Found::at(address.parse().unwrap()).unwrap() }
+    }
+
+    fn endpoints(state: &State, found: &[Found], now: Instant) -> Vec<Arc<Endpoint>> {
+        state.endpoints(found, &BLUEPRINT, &Guards::default(), 1, now)
+    }
+
+    #[test]
+    fn an_endpoint_that_is_described_anew_is_known_still() {
+        let now = Instant::now();
+        let state = State::new(now);
+        let before = endpoints(&state, &[found("10.0.0.1:80", 1), found("10.0.0.2:80", 1)], now);
+        let after = endpoints(&state, &[found("10.0.0.2:80", 5), found("10.0.0.3:80", 1)], now);
+        assert_eq!(after[0].weight, 5);
+        assert!(Arc::ptr_eq(&before[1].live, &after[0].live));
+        assert_eq!(state.kept().lives.len(), 2);
+    }
+
+    #[test]
+    fn who_comes_later_is_new_and_who_was_there_at_the_start_is_not() {
+        let now = Instant::now();
+        let state = State::new(now);
+        let later = now + Duration::from_secs(7);
+        endpoints(&state, &[found("10.0.0.1:80", 1)], now);
+        let both = endpoints(&state, &[found("10.0.0.1:80", 1), found("10.0.0.2:80", 1)], later);
+        let ages: Vec<_> = both.iter().map(|one| one.live.age(later)).collect();
+        assert_eq!(ages, [Some(Duration::MAX), Some(Duration::ZERO)]);
+    }
+
+    #[test]
+    fn what_was_found_twice_is_one_endpoint() {
+        let now = Instant::now();
+        let state = State::new(now);
+        let twice = [found("10.0.0.1:80", 3), found("10.0.0.1:80", 1)];
+        let endpoints = endpoints(&state, &twice, now);
+        assert_eq!(endpoints.iter().map(|one| one.weight).collect::<Vec<_>>(), [3]);
+    }
+
+    #[test]
+    fn what_is_in_flight_counts_until_it_is_dropped() {
+        let now = Instant::now();
+        let state = State::new(now);
+        let endpoints = endpoints(&state, &[found("10.0.0.1:80", 1)], now);
+        let occupied = Arc::clone(&endpoints[0]).occupy();
+        assert_eq!((state.in_flight(), endpoints[0].live.in_flight()), (1, 1));
+        drop(occupied);
+        assert_eq!((state.in_flight(), endpoints[0].live.in_flight()), (0, 0));
+    }
+
+    #[test]
+    fn circuits_with_the_same_settings_are_one_and_old_ones_go() {
+        let now = Instant::now();
+        let state = State::new(now);
+        let settings = breaker::Settings::default();
+        let first = state.breaker(&settings, 1, now);
+        assert!(Arc::ptr_eq(&first, &state.breaker(&settings, 1, now)));
+        drop(first);
+        let others = breaker::Settings { failures: Some(9), ..settings };
+        let _other = state.breaker(&others, 1, now);
+        assert_eq!(state.breakers().len(), 1);
+    }
 }

@@ -1,6 +1,6 @@
 //! Where services are, and how they are spoken to.
 
-use crate::support::{Authority, Gateway, H2Origin, ONE_SERVICE, Origin, Response, Setup};
+use crate::support::{Authority, Gateway, H2Origin, ONE_SERVICE, Origin, Port, Response, Setup};
 
 /// One route to a service of which this is said.
 pub fn service(settings: &str) -> Setup {
@@ -42,6 +42,18 @@ async fn endpoints_take_turns() {
     }
     assert_eq!((one.requests().len(), two.requests().len()), (3, 3));
     assert!(told.windows(2).all(|pair| pair[0] != pair[1]), "{told:?}");
+}
+
+#[tokio::test]
+async fn a_dead_endpoint_costs_no_client_an_error_and_is_not_each_requests_first() {
+    let (alive, dead) = (Origin::saying("alive").await, Port::reserve());
+    let setup = service("{endpoints: [{address: <alive>}, {address: <dead>}]}");
+    let gateway = setup.with("alive", &alive).with("dead", dead.address).start().await;
+    for _ in 0..20 {
+        assert_eq!(gateway.get("/").await.text(), "alive");
+    }
+    let labels = [("service", "app"), ("cause", "connect")];
+    gateway.metric("gateway_upstream_errors_total", &labels, 10.0).await;
 }
 
 #[tokio::test]

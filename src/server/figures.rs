@@ -1,0 +1,160 @@
+//! What a scrape tells of services. It is read when somebody scrapes, from what workers and keepers
+//! know anyway, so that it costs no request anything.
+
+use crate::snapshot::Snapshot;
+use crate::upstream::breaker::State;
+use crate::upstream::{EndpointState, ServiceReport};
+use prometheus::core::{AtomicU64, Collector, GenericCounterVec};
+use prometheus::{IntGaugeVec, Opts, Registry};
+use std::time::Instant;
+
+/// The families of services, and what they were at the last scrape.
+pub struct Figures {
+    registry: Registry,
+    circuit: IntGaugeVec,
+    opened: GenericCounterVec<AtomicU64>,
+    circuit_refused: GenericCounterVec<AtomicU64>,
+    endpoints: IntGaugeVec,
+    ejections: GenericCounterVec<AtomicU64>,
+    in_flight: IntGaugeVec,
+    pending: IntGaugeVec,
+    limit: IntGaugeVec,
+    refused: GenericCounterVec<AtomicU64>,
+}
+
+impl Figures {
+    /// Makes the families, with nothing in them yet.
+    pub fn new() -> Self {
+        let registry = Registry::new();
+        let gauge = |name, help, labels: &[&str]| {
+            register(&registry, IntGaugeVec::new(Opts::new(name, help), labels))
+        };
+        let counter = |name, help, labels: &[&str]| {
+            register(&registry, GenericCounterVec::new(Opts::new(name, help), labels))
+        };
+        Figures {
+            circuit: gauge(
+                "gateway_circuit_breaker_status",
+                "Whether a service's circuit is closed (0), half-open (1) or open (2).",
+                &["service"],
+            ),
+            opened: counter(
+                "gateway_circuit_breaker_opened_total",
+                "How often a service's circuits have opened.",
+                &["service"],
+            ),
+            circuit_refused: counter(
+                "gateway_circuit_breaker_refused_total",
+                "Requests that an open circuit has refused.",
+                &["service"],
+            ),
+            endpoints: gauge(
+                "gateway_service_endpoints",
+                "A service's endpoints: up, unhealthy or ejected.",
+                &["service", "state"],
+            ),
+            ejections: counter(
+                "gateway_service_ejections_total",
+                "How often an endpoint was ejected because requests failed there.",
+                &["service"],
+            ),
+            in_flight: gauge(
+                "gateway_service_in_flight",
+                "Attempts in flight at a service.",
+                &["service"],
+            ),
+            pending: gauge(
+                "gateway_service_pending",
+                "Requests that wait for a place at a service.",
+                &["service"],
+            ),
+            limit: gauge(
+                "gateway_service_adaptive_limit",
+                "How many requests a service bears at once, as the limit that adapts has found.",
+                &["service"],
+            ),
+            refused: counter(
+                "gateway_service_refused_total",
+                "Requests that found no place at a service, by reason.",
+                &["service", "reason"],
+            ),
+            registry,
+        }
+    }
+
+    /// Looks at the services, and returns what is to be rendered.
+    pub fn look(&self, snapshot: &Snapshot) -> &Registry {
+        let now = Instant::now();
+        for service in &snapshot.services {
+            let report = ServiceReport::of(service, now);
+            let name = &[report.name.as_str()];
+            let states = service.state.breakers();
+            if let Some(worst) = states.iter().map(|one| one.state(now) as i64).max() {
+                self.circuit.with_label_values(name).set(worst);
+            }
+            // Where each endpoint has its own circuit, the service is as open as all of them are.
+            let each = report.endpoints.iter().filter_map(|endpoint| endpoint.circuit.as_ref());
+            let least = each.clone().map(|circuit| status(circuit.state)).min();
+            if let (Some(least), true) = (least, states.is_empty()) {
+                self.circuit.with_label_values(name).set(least);
+            }
+            let circuits = || report.circuits.iter().chain(each.clone());
+            if circuits().next().is_some() {
+                raise(&self.opened, name, circuits().map(|circuit| circuit.opened).sum());
+                raise(&self.circuit_refused, name, circuits().map(|circuit| circuit.refused).sum());
+            }
+            for (state, label) in [
+                (EndpointState::Up, "up"),
+                (EndpointState::Unhealthy, "unhealthy"),
+                (EndpointState::Ejected, "ejected"),
+            ] {
+                let count = report.endpoints.iter().filter(|one| one.state == state).count();
+                let gauge = self.endpoints.with_label_values(&[&report.name, label]);
+                gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+            }
+            raise(&self.ejections, name, report.ejections);
+            let in_flight = i64::try_from(report.in_flight).unwrap_or(i64::MAX);
+            self.in_flight.with_label_values(name).set(in_flight);
+            if let Some(limits) = &report.limits {
+                self.pending.with_label_values(name).set(limits.pending.into());
+                if let Some(adaptive) = limits.adaptive {
+                    self.limit.with_label_values(name).set(adaptive.into());
+                }
+                for (reason, count) in [
+                    ("shed", limits.shed),
+                    ("queue_full", limits.queue_full),
+                    ("pending_timeout", limits.pending_timeout),
+                ] {
+                    raise(&self.refused, &[&report.name, reason], count);
+                }
+            }
+        }
+        &self.registry
+    }
+}
+
+/// The number of a circuit's state, as the metric has it.
+fn status(state: &str) -> i64 {
+    match state {
+        "closed" => State::Closed as i64,
+        "half_open" => State::HalfOpen as i64,
+        _ => State::Open as i64,
+    }
+}
+
+/// Brings a counter up to what was counted elsewhere. What begins anew there, as the circuits of an
+/// endpoint that came back do, counts on from where it is.
+fn raise(counter: &GenericCounterVec<AtomicU64>, labels: &[&str], to: u64) {
+    let counter = counter.with_label_values(labels);
+    counter.inc_by(to.saturating_sub(counter.get()));
+}
+
+fn register<C: Collector + Clone + 'static>(
+    registry: &Registry,
+    family: prometheus::Result<C>,
+) -> C {
+    let family = family.expect("the names and labels of the families are constants");
+    let registered = registry.register(Box::new(family.clone()));
+    registered.expect("each family is registered once in a fresh registry");
+    family
+}
