@@ -111,6 +111,11 @@ impl Answer {
 }
 
 impl Backends {
+    /// Whether attempts at any of them are hedged.
+    pub fn are_hedged(&self) -> bool {
+        self.all.iter().any(|backend| backend.retry().hedge.is_some())
+    }
+
     fn references(&self) -> Vec<&Reference> {
         let mut references: Vec<&Reference> =
             self.split.iter().flat_map(Split::references).collect();

@@ -5,7 +5,8 @@
 //! (it is routed and judged), `upstream_peer` (an endpoint is chosen), `upstream_request_filter`
 //! (its head is made fit for the service), `request_body_filter` for each part of its body,
 //! `response_filter` (the answer's head is made fit for the client) and `logging`. What fails on
-//! the way ends in `fail_to_proxy`.
+//! the way ends in `fail_to_proxy`. Where attempts are hedged, `proxy_upstream_filter` makes them and
+//! answers, by the same chapters.
 
 mod admit;
 mod arrive;
@@ -17,6 +18,7 @@ mod finish;
 mod forward;
 mod framing;
 mod head;
+mod hedge;
 pub mod mirror;
 mod outcome;
 mod respond;
@@ -27,6 +29,7 @@ pub use exchange::Exchange;
 
 use crate::snapshot::Current;
 use crate::telemetry::access_log::Lines;
+use crate::upstream::call::Caller;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::HeaderMap;
@@ -45,6 +48,8 @@ pub struct Gateway {
     pub current: Current,
     /// Where it writes its access log.
     pub access_log: Arc<Lines>,
+    /// What it makes calls with beside Pingora's proxying, where a route needs that.
+    pub caller: Option<Arc<Caller>>,
     /// What it sends copies of requests with, where a route has any.
     pub copies: Option<Copies>,
 }
@@ -77,6 +82,15 @@ impl ProxyHttp for Gateway {
                 Ok(true)
             }
         }
+    }
+
+    /// Serves a request whose attempts are hedged; false when it is answered.
+    async fn proxy_upstream_filter(
+        &self,
+        session: &mut Session,
+        ctx: &mut Self::CTX,
+    ) -> Result<bool> {
+        hedge::serve(self, session, begun(ctx)).await
     }
 
     /// Chooses the endpoint of an attempt.

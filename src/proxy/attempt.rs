@@ -25,6 +25,16 @@ const ASK_AGAIN: Duration = Duration::from_secs(2);
 /// How much of a body Pingora keeps, in bytes, so that it can be sent once more.
 const REPLAYED: u64 = 64 * 1024;
 
+/// An attempt that begins.
+pub struct Begun {
+    /// Whom it connects to, with no more time than is left.
+    pub peer: HttpPeer,
+    /// How long the service may be silent.
+    pub read: Duration,
+    /// When it began.
+    pub at: Instant,
+}
+
 /// Chooses the endpoint of the next attempt, and gives it no more time than is left.
 pub async fn peer(session: &mut Session, exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
     let next = std::mem::take(&mut exchange.attempts.next);
@@ -32,6 +42,19 @@ pub async fn peer(session: &mut Session, exchange: &mut Exchange) -> Result<Box<
         let waited = admit::unless_gone(session, tokio::time::sleep(next.after)).await;
         waited.ok_or_else(left)?;
     }
+    let Begun { mut peer, read, at } = begin(session, exchange, next.is_fresh).await?;
+    let retry = backend(&exchange.view, exchange.route, &exchange.attempts).retry();
+    let per_try = retry.per_try_timeout;
+    set_patience(session, exchange, &mut peer, per_try, read, at);
+    Ok(Box::new(peer))
+}
+
+/// Begins an attempt at an endpoint that it chooses, with all that it needs of its service.
+pub async fn begin(
+    session: &mut Session,
+    exchange: &mut Exchange,
+    is_fresh: bool,
+) -> Result<Begun> {
     let view = Arc::clone(&exchange.view);
     let backend = backend(&view, exchange.route, &exchange.attempts);
     let now = Instant::now();
@@ -45,27 +68,38 @@ pub async fn peer(session: &mut Session, exchange: &mut Exchange) -> Result<Box<
         let rejection = Rejection::Unavailable { service, retry_after: ASK_AGAIN };
         return Err(stop(exchange, rejection, "no endpoint can be asked"));
     };
-    let now = Instant::now();
+    Ok(begin_at(endpoint, head, exchange, budget, is_fresh))
+}
+
+/// Begins an attempt at an endpoint.
+pub fn begin_at(
+    endpoint: Arc<Endpoint>,
+    head: &request::Parts,
+    exchange: &mut Exchange,
+    budget: Budget,
+    is_fresh: bool,
+) -> Begun {
+    let view = Arc::clone(&exchange.view);
+    let backend = backend(&view, exchange.route, &exchange.attempts);
+    let at = Instant::now();
     let attempts = &mut exchange.attempts;
     if let Some(breaker) = &endpoint.live.breaker {
         // Another worker may have taken the place of a probe meanwhile: then this one is its own.
-        attempts.held.endpoint_pass = breaker.admit(view.worker, now).ok();
+        attempts.held.endpoint_pass = breaker.admit(view.worker, at).ok();
     }
-    attempts.began = Some(now);
+    attempts.began = Some(at);
     attempts.count += 1;
     attempts.tries += 1;
     attempts.endpoint = Some(Arc::clone(&endpoint));
     let per_try = backend.retry().per_try_timeout;
     let mut peer = endpoint.peer(&backend.timeouts, budget.at_most(per_try));
-    let budgeted = budget.cap(backend.timeouts.read);
     attempts.held.occupied = Some(endpoint.occupy());
-    if next.is_fresh || needs_fresh(&backend.service, head, exchange) {
+    if is_fresh || needs_fresh(&backend.service, head, exchange) {
         // A connection of a group of its own is in no pool, and is kept for nobody.
         peer.group_key = fastrand::u64(1..);
         peer.options.idle_timeout = Some(Duration::ZERO);
     }
-    set_patience(session, exchange, &mut peer, per_try, budgeted, now);
-    Ok(Box::new(peer))
+    Begun { peer, read: budget.cap(backend.timeouts.read), at }
 }
 
 /// Takes what an attempt needs of its service beside an endpoint: the leave of its circuit, which

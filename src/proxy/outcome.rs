@@ -36,9 +36,27 @@ pub fn head(session: &mut Session, head: &ResponseHeader, exchange: &mut Exchang
         let why = "the service switched protocols unasked";
         return Err(Error::explain(ErrorType::InvalidHTTPHeader, why).into_up());
     }
-    let Some((now, waited)) = exchange.attempts.settle() else {
+    let Some((now, outcome)) = counted(head, exchange) else {
         return Ok(());
     };
+    if let Outcome::Answered(answer) = outcome
+        && wants(exchange, &outcome)
+    {
+        let asked = head.headers.get(RETRY_AFTER);
+        let asked = asked.and_then(|value| retry_after(value, SystemTime::now()));
+        let answer = Answer { retry_after: asked, ..answer };
+        if decide(session, exchange, &Outcome::Answered(answer), true) {
+            let mut error = Error::explain(ErrorType::HTTPStatus(head.status.as_u16()), "retried");
+            error.set_retry(true);
+            return Err(error.into_up());
+        }
+    }
+    accepted(head, now, exchange)
+}
+
+/// Counts the head of an answer, the first time; when it came, and what it means for a retry.
+pub fn counted(head: &ResponseHeader, exchange: &mut Exchange) -> Option<(Instant, Outcome)> {
+    let (now, waited) = exchange.attempts.settle()?;
     exchange.facts.connection.attempt_answered();
     let view = Arc::clone(&exchange.view);
     let backend = backend(&view, exchange.route, &exchange.attempts);
@@ -56,17 +74,17 @@ pub fn head(session: &mut Session, head: &ResponseHeader, exchange: &mut Exchang
     if !is_grpc || grpc_status.is_some() || judged != StatusCode::OK {
         answered(exchange, judged, now, waited);
     }
-    let outcome = Outcome::Answered(Answer { status: head.status, grpc_status, retry_after: None });
-    if backend.retry().wants(&outcome) {
-        let asked = head.headers.get(RETRY_AFTER);
-        let asked = asked.and_then(|value| retry_after(value, SystemTime::now()));
-        let answer = Answer { status: head.status, grpc_status, retry_after: asked };
-        if decide(session, exchange, &Outcome::Answered(answer), true) {
-            let mut error = Error::explain(ErrorType::HTTPStatus(head.status.as_u16()), "retried");
-            error.set_retry(true);
-            return Err(error.into_up());
-        }
-    }
+    let answer = Answer { status: head.status, grpc_status, retry_after: None };
+    Some((now, Outcome::Answered(answer)))
+}
+
+/// Whether the policy would rather have another attempt than an outcome.
+pub fn wants(exchange: &Exchange, outcome: &Outcome) -> bool {
+    backend(&exchange.view, exchange.route, &exchange.attempts).retry().wants(outcome)
+}
+
+/// The answer with this head, which came at this moment, is the client's.
+pub fn accepted(head: &ResponseHeader, now: Instant, exchange: &mut Exchange) -> Result<()> {
     in_time(exchange)?;
     exchange.attempts.answered = Some(now);
     if let Some(mirroring) = &mut exchange.mirroring {
@@ -164,7 +182,7 @@ fn own(exchange: &Exchange, error: Box<Error>) -> Box<Error> {
 
 /// Counts an attempt that failed, unless it was the client who left, or owes a part of its body.
 /// Whether another one may follow.
-fn failed(session: &mut Session, exchange: &mut Exchange, error: &Error) -> bool {
+pub fn failed(session: &mut Session, exchange: &mut Exchange, error: &Error) -> bool {
     let now = Instant::now();
     let took = exchange.attempts.settle().map(|(_, waited)| waited);
     let held = std::mem::take(&mut exchange.attempts.held);

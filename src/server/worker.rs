@@ -2,6 +2,7 @@
 
 use super::Error;
 use super::door::{self, OpenDoor};
+use crate::answer::Backends;
 use crate::proxy::Gateway;
 use crate::proxy::mirror::{AT_ONCE, Copies};
 use crate::snapshot::{Current, View};
@@ -20,8 +21,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 /// The most idle connections that a worker keeps to all services together.
 const IDLE_TO_SERVICES: usize = 1024;
-/// The most idle connections that a worker keeps for copies of requests.
-const IDLE_TO_MIRRORS: usize = 64;
+/// The most idle connections that a worker keeps for hedged requests and copies of requests.
+const IDLE_TO_CALLS: usize = 256;
 
 /// What a worker needs to begin.
 pub struct Plan {
@@ -109,12 +110,14 @@ fn pin(core: usize) -> Result<(), Error> {
 async fn serve_until_drained(plan: Plan, ready: oneshot::Sender<Result<(), Error>>) {
     let Plan { doors, view, metrics, access_log, mut shutdown, .. } = plan;
     let access_log = Arc::new(access_log);
-    let mirrors = view.snapshot.routes.iter().filter_map(|route| route.answer.backends());
-    let copies = mirrors.filter(|backends| backends.mirror.is_some()).count();
+    let backends = || view.snapshot.routes.iter().filter_map(|route| route.answer.backends());
+    let mirrors = backends().any(|backends| backends.mirror.is_some());
+    let hedges = backends().any(Backends::are_hedged);
     // Whoever makes calls of its own reads the system's authorities, which takes its time.
-    let copies = (copies > 0).then(|| Copies::new(Arc::new(Caller::new(IDLE_TO_MIRRORS)), AT_ONCE));
+    let caller = (mirrors || hedges).then(|| Arc::new(Caller::new(IDLE_TO_CALLS)));
+    let copies = caller.clone().filter(|_| mirrors).map(|caller| Copies::new(caller, AT_ONCE));
     let current = Current::new(view);
-    let gateway = Gateway { current, access_log: Arc::clone(&access_log), copies };
+    let gateway = Gateway { current, access_log: Arc::clone(&access_log), caller, copies };
     let proxy = Arc::new(proxy(gateway));
     // Each request looks at this flag; one of its own spares the worker the others' cache line.
     let (set_draining, draining) = watch::channel(false);

@@ -24,7 +24,7 @@ use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, 
 pub use listener::{ListenerMetrics, Refused};
 pub use mirror::{Compared, MirrorMetrics, Mirrored};
 pub use route::{Finished, RouteMetrics};
-pub use service::{ServiceMetrics, UpstreamError};
+pub use service::{Hedged, ServiceMetrics, UpstreamError};
 
 /// The `route` label of requests that no route matched.
 pub const UNMATCHED: &str = "unmatched";
@@ -51,6 +51,7 @@ pub struct Metrics {
     upstream_errors: IntCounterVec,
     retries: IntCounterVec,
     not_retried: IntCounterVec,
+    hedges: IntCounterVec,
     mirror_requests: IntCounterVec,
     mirror_comparisons: IntCounterVec,
     connections_open: IntGaugeVec,
@@ -117,6 +118,11 @@ impl Metrics {
                 "gateway_upstream_not_retried_total",
                 "Attempts that failed in a way that is retried, and were not, by reason.",
                 &["service", "reason"],
+            ),
+            hedges: counter(
+                "gateway_upstream_hedges_total",
+                "Second attempts made beside a slow first one, by the one whose answer was used.",
+                &["service", "outcome"],
             ),
             mirror_requests: counter(
                 "gateway_mirror_requests_total",

@@ -203,6 +203,14 @@ impl Bulkhead {
         self.take(Limit::Connections, left).await
     }
 
+    /// Takes the place of an attempt that nobody needs, if there is one: it waits for none, and one
+    /// that there is not is no refusal.
+    pub fn try_connect(self: &Arc<Self>) -> Option<Permit> {
+        let limit = Limit::Connections;
+        self.places(limit).free.try_acquire().ok()?.forget();
+        Some(Permit { bulkhead: Arc::clone(self), limit })
+    }
+
     /// Tells the limit that adapts, if there is one, how long an exchange that is over took the
     /// service, while its permit is still held. See [`Gradient::sample`] for `dropped`.
     pub fn sample(&self, now: Instant, took: Duration, dropped: bool) {

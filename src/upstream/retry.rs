@@ -39,6 +39,8 @@ pub struct Retry {
     pub backoff: Backoff,
     /// How many retries the service bears.
     pub budget: RetryLimit,
+    /// After how long without an answer a second try is made beside the first, if one is.
+    pub hedge: Option<Duration>,
 }
 
 /// What became of one try.
@@ -154,6 +156,7 @@ impl Retry {
         per_try_timeout: None,
         backoff: Backoff { base: Duration::ZERO, max: Duration::ZERO },
         budget: RetryLimit { share: Percent::new(20), min_per_second: RetryLimit::MIN_PER_SECOND },
+        hedge: None,
     };
 
     /// Whether an outcome is one of those that are repeated. All that a request that succeeds

@@ -17,6 +17,7 @@ mod discovery_sources;
 mod failures;
 mod grpc;
 mod health;
+mod hedging;
 mod limits;
 mod matching;
 mod mirror;

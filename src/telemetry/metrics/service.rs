@@ -13,6 +13,7 @@ pub struct ServiceMetrics {
     failed: Causes<{ UpstreamError::Other as usize + 1 }>,
     retried: IntCounter,
     not_retried: Causes<REASONS>,
+    hedged: Causes<{ Hedged::Neither as usize + 1 }>,
 }
 
 /// How many reasons there are not to try again.
@@ -25,6 +26,7 @@ impl ServiceMetrics {
             failed: Causes::new(&metrics.upstream_errors, service),
             retried: metrics.retries.with_label_values(&[service]),
             not_retried: Causes::new(&metrics.not_retried, service),
+            hedged: Causes::new(&metrics.hedges, service),
         }
     }
 
@@ -47,6 +49,33 @@ impl ServiceMetrics {
     /// name.
     pub fn not_retried(&self, number: usize, reason: &'static str) {
         self.not_retried.count(number, reason);
+    }
+
+    /// Counts an exchange with two attempts under way at once.
+    pub fn hedged(&self, outcome: Hedged) {
+        self.hedged.count(outcome as usize, outcome.as_str());
+    }
+}
+
+/// Whose answer was used of two attempts that were under way at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hedged {
+    /// The first one's.
+    First,
+    /// The second one's.
+    Second,
+    /// Both failed, or the client left.
+    Neither,
+}
+
+impl Hedged {
+    /// Returns the value of the `outcome` label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Hedged::First => "first",
+            Hedged::Second => "second",
+            Hedged::Neither => "neither",
+        }
     }
 }
 
