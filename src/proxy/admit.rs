@@ -36,12 +36,11 @@ pub async fn admit(
     let now = Instant::now();
     let (number, pass) = pass(backends, chosen, view.worker, now, references)?;
     let backend = &backends.all[number];
-    if backend.service.plan.blueprint.is_grpc {
-        if let Some(deadline) = grpc::timeout(&head.headers)
+    if backend.service.plan.blueprint.is_grpc
+        && let Some(deadline) = grpc::timeout(&head.headers)
             .and_then(|timeout| exchange.facts.started.checked_add(timeout))
-        {
-            exchange.shorten(deadline);
-        }
+    {
+        exchange.shorten(deadline);
     }
     exchange.attempts.backend = number;
     exchange.attempts.pass = pass;
