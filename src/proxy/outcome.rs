@@ -301,7 +301,8 @@ fn decide(
 
 /// How many tries count. Where nothing is said of retries, an endpoint that cannot be connected to
 /// is no try as long as another was not asked, so that a request reaches one if any is there, and is
-/// not asked again, which at once would be in vain; and a connection that was closed in the pool is none whatever is said, the first time.
+/// not asked again, which at once would be in vain. A connection that was closed in the pool is none
+/// whatever is said, the first time.
 fn count(
     retry: &Retry,
     is_default: bool,

@@ -70,7 +70,8 @@ impl Roster {
         self.next_change
     }
 
-    /// Picks an endpoint; one that was not tried before, while there is one.
+    /// Picks an endpoint; one that was not tried before, while there is one. A request that has tried
+    /// all that serve gets one of those that would serve without them.
     ///
     /// `closed` says of an endpoint that it may not be asked at all.
     pub fn pick<R: FnMut() -> u64>(

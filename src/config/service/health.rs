@@ -14,7 +14,8 @@ use serde::Deserialize;
 use std::time::Duration as Time;
 
 /// Active health checks: each endpoint is asked by exactly one of `path`, `tcp` and `grpc`. One
-/// that fails gets no requests until it is well again.
+/// that fails gets no requests until it is well again, and one that is discovered later gets none
+/// before its first check while others are well.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "HealthCheck")]
