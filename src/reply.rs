@@ -18,6 +18,8 @@ pub enum Stop {
     Reply(Reply),
     /// The request is refused, or could not be served.
     Reject(Rejection),
+    /// The client has left, so that there is nobody to tell anything.
+    Gone,
 }
 
 impl From<Rejection> for Stop {

@@ -11,7 +11,9 @@ use crate::reply::{Rejection, Stop};
 use crate::upstream::breaker::Pass;
 use crate::upstream::bulkhead::Full;
 use crate::upstream::{Budget, grpc};
-use http::request;
+use pingora::{Error, ErrorType};
+use pingora_proxy::Session;
+use std::future::pending;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,9 +24,10 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// answers in its place.
 pub async fn admit(
     gateway: &Gateway,
-    head: &request::Parts,
+    session: &mut Session,
     exchange: &mut Exchange,
 ) -> Result<(), Stop> {
+    let head = session.req_header();
     let view = Arc::clone(&exchange.view);
     let route = routed(&view.snapshot.routes, exchange.route);
     let backends = route.answer.backends().expect("what is no reply is a service's");
@@ -48,10 +51,12 @@ pub async fn admit(
     let service = &backend.service;
     if let Some(bulkhead) = &service.bulkhead {
         let left = Budget::left(exchange.deadline, now).get();
-        let place = bulkhead.enter(route.priority, left).await;
+        let place = bulkhead.enter(route.priority, left);
+        let place = unless_gone(session, exchange, place).await.ok_or(Stop::Gone)?;
         exchange.attempts.place = Some(place.map_err(|full| refused(full, backend, exchange))?);
     }
     service.state.budget.deposit(now);
+    let head = session.req_header();
     let copies = backends.mirror.as_ref().zip(gateway.copies.as_ref());
     if let (Some((mirror, copies)), Some(route)) = (copies, exchange.route) {
         let metrics = view.mirror(route).expect("a route that is mirrored counts it");
@@ -67,6 +72,39 @@ pub async fn admit(
         exchange.mirroring = Mirroring::begin(mirror, metrics, copies, &request, random, target);
     }
     Ok(())
+}
+
+/// Waits for a place, which is nobody's any more when the client leaves meanwhile: then there is
+/// none. A client that still owes a part of its body is not watched, since the way to see it leave
+/// is to read on, and what is read here would be lost to the service.
+pub async fn unless_gone<T>(
+    session: &mut Session,
+    exchange: &Exchange,
+    place: impl Future<Output = T>,
+) -> Option<T> {
+    let connection = &exchange.facts.connection;
+    let gone = async {
+        if !session.is_body_done() {
+            return pending().await;
+        }
+        // What a client sends ahead is kept for its next request, and nothing but the end of this
+        // one is told.
+        let _ = session.as_downstream_mut().read_body_or_idle(true).await;
+        if connection.timed_out() {
+            // It is there, but its time is over, which whoever waits for the place knows as well.
+            return pending().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        place = place => Some(place),
+        () = gone => None,
+    }
+}
+
+/// What Pingora is told where the client has left.
+pub fn gone() -> Box<Error> {
+    Error::explain(ErrorType::ConnectionClosed, "the client left while it waited").into_down()
 }
 
 /// Asks a backend's circuit for leave, or finds out who answers in its place.

@@ -105,7 +105,7 @@ pub async fn judge(
     route.chain.on_request(&mut Request { head, facts }, states).await?;
     match route.answer.reply(References { head, facts }) {
         Some(reply) => Err(Stop::Reply(reply?)),
-        None => admit::admit(gateway, head, exchange).await,
+        None => admit::admit(gateway, session, exchange).await,
     }
 }
 

@@ -35,7 +35,7 @@ pub async fn peer(session: &mut Session, exchange: &mut Exchange) -> Result<Box<
     let backend = backend(&view, exchange.route, &exchange.attempts);
     let now = Instant::now();
     let budget = Budget::left(exchange.deadline, now);
-    hold(exchange, backend, &view, budget, now).await?;
+    hold(session, exchange, backend, &view, budget, now).await?;
     let head = session.req_header();
     let attempts = &exchange.attempts;
     let Some(endpoint) = pick(backend, &view, head, &exchange.facts, &attempts.tried) else {
@@ -70,6 +70,7 @@ pub async fn peer(session: &mut Session, exchange: &mut Exchange) -> Result<Box<
 /// Takes what an attempt needs of its service beside an endpoint: the leave of its circuit, which
 /// the first attempt has got already, and a place for its connection.
 async fn hold(
+    session: &mut Session,
     exchange: &mut Exchange,
     backend: &Backend,
     view: &View,
@@ -85,9 +86,10 @@ async fn hold(
     };
     exchange.attempts.held.pass = pass;
     if let Some(bulkhead) = &backend.service.bulkhead {
-        match bulkhead.connect(budget.get()).await {
-            Ok(place) => exchange.attempts.held.connection = Some(place),
-            Err(full) => {
+        match admit::unless_gone(session, exchange, bulkhead.connect(budget.get())).await {
+            None => return Err(admit::gone()),
+            Some(Ok(place)) => exchange.attempts.held.connection = Some(place),
+            Some(Err(full)) => {
                 let rejection = admit::refused(full, backend, exchange);
                 return Err(stop(exchange, rejection, full.label()));
             }
