@@ -39,12 +39,11 @@ pub async fn admit(
     let now = Instant::now();
     let (number, pass) = pass(backends, chosen, view.worker, now, references)?;
     let backend = &backends.all[number];
-    if backend.service.plan.blueprint.is_grpc {
-        if let Some(deadline) = grpc::timeout(&head.headers)
+    if backend.service.plan.blueprint.is_grpc
+        && let Some(deadline) = grpc::timeout(&head.headers)
             .and_then(|timeout| exchange.facts.started.checked_add(timeout))
-        {
-            exchange.shorten(deadline);
-        }
+    {
+        exchange.shorten(deadline);
     }
     exchange.attempts.backend = number;
     exchange.attempts.pass = pass;
@@ -92,7 +91,7 @@ pub async fn unless_gone<T>(
         let _ = session.as_downstream_mut().read_body_or_idle(true).await;
         if connection.timed_out() {
             // It is there, but its time is over, which whoever waits for the place knows as well.
-            return pending().await;
+            pending().await
         }
     };
     tokio::select! {
