@@ -11,7 +11,9 @@ use crate::reply::{Rejection, Stop};
 use crate::upstream::breaker::Pass;
 use crate::upstream::bulkhead::Full;
 use crate::upstream::{Budget, grpc};
+use pingora::{Error, ErrorType};
 use pingora_proxy::Session;
+use std::future::pending;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -49,8 +51,8 @@ pub async fn admit(
     let service = &backend.service;
     if let Some(bulkhead) = &service.bulkhead {
         let left = Budget::left(exchange.deadline, now).get();
-        let place = unless_gone(session, bulkhead.enter(route.priority, left)).await;
-        let place = place.ok_or(Stop::Gone)?;
+        let place = bulkhead.enter(route.priority, left);
+        let place = unless_gone(session, exchange, place).await.ok_or(Stop::Gone)?;
         exchange.attempts.place = Some(place.map_err(|full| refused(full, backend, exchange))?);
     }
     service.state.budget.deposit(now);
@@ -72,23 +74,37 @@ pub async fn admit(
     Ok(())
 }
 
-/// Waits for something for as long as the client waits too: one that has left gives its turn to
-/// others. A client that still has a body to send is not listened to, since its bytes would be in the
-/// way.
-pub async fn unless_gone<T>(session: &mut Session, waited: impl Future<Output = T>) -> Option<T> {
-    if !session.is_body_done() {
-        return Some(waited.await);
-    }
-    let client = session.as_downstream_mut();
+/// Waits for a place, which is nobody's any more when the client leaves meanwhile: then there is
+/// none. A client that still owes a part of its body is not watched, since the way to see it leave
+/// is to read on, and what is read here would be lost to the service.
+pub async fn unless_gone<T>(
+    session: &mut Session,
+    exchange: &Exchange,
+    place: impl Future<Output = T>,
+) -> Option<T> {
+    let connection = &exchange.facts.connection;
     let gone = async {
-        // What comes is the next request, which waits.
-        while client.read_body_or_idle(true).await.is_ok() {}
+        if !session.is_body_done() {
+            return pending().await;
+        }
+        // What a client sends ahead is kept for its next request, and nothing but the end of this
+        // one is told.
+        let _ = session.as_downstream_mut().read_body_or_idle(true).await;
+        if connection.timed_out() {
+            // It is there, but its time is over, which whoever waits for the place knows as well.
+            pending().await
+        }
     };
     tokio::select! {
         biased;
-        done = waited => Some(done),
+        place = place => Some(place),
         () = gone => None,
     }
+}
+
+/// What Pingora is told where the client has left.
+pub fn gone() -> Box<Error> {
+    Error::explain(ErrorType::ConnectionClosed, "the client left while it waited").into_down()
 }
 
 /// Asks a backend's circuit for leave, or finds out who answers in its place.

@@ -39,8 +39,8 @@ pub struct Begun {
 pub async fn peer(session: &mut Session, exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
     let next = std::mem::take(&mut exchange.attempts.next);
     if !next.after.is_zero() {
-        let waited = admit::unless_gone(session, tokio::time::sleep(next.after)).await;
-        waited.ok_or_else(left)?;
+        let waited = tokio::time::sleep(next.after);
+        admit::unless_gone(session, exchange, waited).await.ok_or_else(admit::gone)?;
     }
     let Begun { mut peer, read, at } = begin(session, exchange, next.is_fresh).await?;
     let retry = backend(&exchange.view, exchange.route, &exchange.attempts).retry();
@@ -121,21 +121,16 @@ async fn hold(
     };
     exchange.attempts.held.pass = pass;
     if let Some(bulkhead) = &backend.service.bulkhead {
-        let place = admit::unless_gone(session, bulkhead.connect(budget.get())).await;
-        match place.ok_or_else(left)? {
-            Ok(place) => exchange.attempts.held.connection = Some(place),
-            Err(full) => {
+        match admit::unless_gone(session, exchange, bulkhead.connect(budget.get())).await {
+            None => return Err(admit::gone()),
+            Some(Ok(place)) => exchange.attempts.held.connection = Some(place),
+            Some(Err(full)) => {
                 let rejection = admit::refused(full, backend, exchange);
                 return Err(stop(exchange, rejection, full.label()));
             }
         }
     }
     Ok(())
-}
-
-/// The client has left, so there is nobody to make an attempt for.
-fn left() -> Box<Error> {
-    Error::new_down(ErrorType::ConnectionClosed)
 }
 
 /// Ends the exchange; what there is to say is said when Pingora comes to tell the client.

@@ -1,5 +1,6 @@
 //! The answer on its way to the client, whoever gave it.
 
+use super::admit;
 use super::exchange::Exchange;
 use super::forward::via;
 use super::head::{connection_options, edit_response};
@@ -88,7 +89,7 @@ pub async fn stop(session: &mut Session, exchange: &mut Exchange, stop: Stop) ->
     match stop {
         Stop::Reply(reply) => write(session, exchange, reply).await,
         Stop::Reject(rejection) => reject(session, exchange, &rejection).await,
-        Stop::Gone => Err(Error::new_down(ErrorType::ConnectionClosed)),
+        Stop::Gone => Err(admit::gone()),
     }
 }
 

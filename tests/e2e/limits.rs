@@ -1,10 +1,13 @@
 //! How much of a service may be in use at once, and what becomes of the rest.
 
 use crate::services::service;
-use crate::support::{Call, Client, Gateway, Origin, Response, Setup, eventually, within};
+use crate::support::{
+    Call, Client, Gateway, H2Client, Origin, Response, Setup, eventually, within,
+};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::{Duration, Instant};
+use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -132,6 +135,63 @@ async fn a_client_that_leaves_the_queue_frees_its_place() {
     assert_eq!(first.response().await.text(), "done");
     assert_eq!(third.response().await.text(), "done");
     assert_eq!(origin.requests().len(), 2);
+    // Nobody was told anything: 499, as for any client that leaves.
+    gateway.metric("gateway_requests_total", &[("status_code", "499")], 1.0).await;
+}
+
+#[tokio::test]
+async fn a_stream_of_http_2_that_is_reset_frees_its_place_in_the_queue() {
+    let (origin, permits) = held().await;
+    let limits = "requests: 1, pending: 1, pending_timeout: 30s";
+    let setup = limited(limits).listener("protocols: [h2c, http/1.1]");
+    let gateway = setup.with("app", &origin).start().await;
+    let mut first = asking(&gateway, "/").await;
+    origin.request(1).await;
+    let client = H2Client::over(TcpStream::connect(gateway.address).await.unwrap()).await;
+    eventually("a stream in the queue", async || {
+        let asked = timeout(A_MOMENT, client.get("/"));
+        // What is dropped here is reset.
+        asked.await.is_err().then_some(())
+    })
+    .await;
+    let mut third = queued(&gateway).await;
+    permits.add_permits(10);
+    assert_eq!(first.response().await.text(), "done");
+    assert_eq!(third.response().await.text(), "done");
+    assert_eq!(origin.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_the_queue_for_a_connection_frees_its_place() {
+    let (origin, permits) = held().await;
+    let limits = "connections: 1, pending: 1, pending_timeout: 30s";
+    let gateway = limited(limits).with("app", &origin).start().await;
+    let mut first = asking(&gateway, "/").await;
+    origin.request(1).await;
+    drop(queued(&gateway).await);
+    let mut third = queued(&gateway).await;
+    permits.add_permits(10);
+    assert_eq!(first.response().await.text(), "done");
+    assert_eq!(third.response().await.text(), "done");
+    assert_eq!(origin.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn a_request_that_was_sent_ahead_waits_for_the_one_in_the_queue() {
+    let (origin, permits) = held().await;
+    let limits = "requests: 1, pending: 1, pending_timeout: 30s";
+    let gateway = limited(limits).with("app", &origin).start().await;
+    let mut first = asking(&gateway, "/first").await;
+    origin.request(1).await;
+    let mut second = queued(&gateway).await;
+    second.send("GET /third HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    // It is no reason to give the place up.
+    refused(&gateway.get("/").await);
+    permits.add_permits(3);
+    assert_eq!(first.response().await.text(), "done");
+    assert_eq!(second.response().await.text(), "done");
+    assert_eq!(second.response().await.text(), "done");
+    assert_eq!(origin.last().target, "/third");
 }
 
 #[tokio::test]
