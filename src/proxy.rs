@@ -24,6 +24,7 @@ mod outcome;
 mod respond;
 mod rest;
 mod target;
+mod watch;
 
 pub use exchange::Exchange;
 
@@ -36,9 +37,11 @@ use http::HeaderMap;
 use mirror::Copies;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
+use pingora::protocols::Digest;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, Result};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
+use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -100,6 +103,20 @@ impl ProxyHttp for Gateway {
         ctx: &mut Self::CTX,
     ) -> Result<Box<HttpPeer>> {
         attempt::peer(session, begun(ctx)).await
+    }
+
+    /// An attempt has a connection.
+    async fn connected_to_upstream(
+        &self,
+        session: &mut Session,
+        _reused: bool,
+        _: &HttpPeer,
+        connection: RawFd,
+        _: Option<&Digest>,
+        ctx: &mut Self::CTX,
+    ) -> Result<()> {
+        watch::begin(session, begun(ctx), connection);
+        Ok(())
     }
 
     /// Makes the head fit for the service. It is a copy, made anew for each attempt.

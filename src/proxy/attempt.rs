@@ -227,6 +227,11 @@ fn set_patience(
         // same time, and nothing else wakes up there: the shorter patience of the two ends both,
         // for the longer one would leave a client that stopped sending its stream for `read`.
         let patience = if is_uploaded { read } else { read.min(body) };
+        // Of an HTTP/1.1 service the time of the try is watched (`watch.rs`); an HTTP/2 service's head
+        // comes in one wait.
+        let backend = backend(&exchange.view, exchange.route, &exchange.attempts);
+        let is_watched = backend.service.plan.blueprint.protocol == Protocol::Http1;
+        let per_try = per_try.filter(|_| !is_watched || !is_uploaded);
         let patience = per_try.map_or(patience, |time| patience.min(time));
         options.read_timeout = (!exchange.tunnel).then_some(patience);
     } else if exchange.tunnel {

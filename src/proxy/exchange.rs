@@ -1,6 +1,7 @@
 //! One request and its response, as the proxy's stages carry it.
 
 use super::mirror::Mirroring;
+use super::watch::Watch;
 use crate::answer::Backend;
 use crate::exchange::{Facts, InFlight};
 use crate::policy::States;
@@ -93,6 +94,8 @@ pub struct Held {
     pub pass: Option<Pass>,
     /// The leave of the endpoint's own circuit.
     pub endpoint_pass: Option<Pass>,
+    /// Keeps its time, where nothing else does.
+    pub watch: Option<Watch>,
 }
 
 impl Exchange {

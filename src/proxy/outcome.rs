@@ -4,6 +4,7 @@ use super::admit;
 use super::attempt::backend;
 use super::exchange::{Attempts, Exchange, Held, Next};
 use super::respond::{in_time, is_final};
+use super::watch::Watch;
 use crate::telemetry::metrics::UpstreamError;
 use crate::upstream::breaker::{Change, Pass};
 use crate::upstream::retry::{Answer, Decision, Outcome, Retry, Tried, retry_after};
@@ -58,6 +59,7 @@ pub fn head(session: &mut Session, head: &ResponseHeader, exchange: &mut Exchang
 pub fn counted(head: &ResponseHeader, exchange: &mut Exchange) -> Option<(Instant, Outcome)> {
     let (now, waited) = exchange.attempts.settle()?;
     exchange.facts.connection.attempt_answered();
+    exchange.attempts.held.watch = None;
     let view = Arc::clone(&exchange.view);
     let backend = backend(&view, exchange.route, &exchange.attempts);
     let service = &backend.service;
@@ -170,11 +172,12 @@ pub fn broken(
     error
 }
 
-/// What an attempt's end is where the connection kept its time: to Pingora it is the client who
-/// failed.
+/// What an attempt's end is where its time was kept for it: to Pingora it is the client who failed,
+/// or the service that closed.
 fn own(exchange: &Exchange, error: Box<Error>) -> Box<Error> {
     let is_clients = *error.esource() == ErrorSource::Downstream;
-    match is_clients && exchange.facts.connection.is_attempt_over() {
+    let was_shut = exchange.attempts.held.watch.as_ref().is_some_and(Watch::is_over);
+    match was_shut || is_clients && exchange.facts.connection.is_attempt_over() {
         true => Error::explain(ErrorType::ReadTimedout, "the attempt's time is over").into_up(),
         false => error,
     }
@@ -214,7 +217,7 @@ pub fn failed(session: &mut Session, exchange: &mut Exchange, error: &Error) -> 
         }
         exchange.attempts.tried.push(Arc::clone(endpoint));
     }
-    let Held { mut pass, mut endpoint_pass, occupied, connection } = held;
+    let Held { mut pass, mut endpoint_pass, occupied, connection, watch: _ } = held;
     let has_broken = matches!(cause, UpstreamError::Closed | UpstreamError::Protocol);
     if has_broken && exchange.attempts.answered.is_some() && !exchange.tunnel {
         // The head has used the leave, for an answer may go on for hours. One that breaks off is a

@@ -317,6 +317,30 @@ async fn a_head_that_comes_byte_by_byte_does_not_lengthen_a_try() {
 }
 
 #[tokio::test]
+async fn a_head_that_comes_byte_by_byte_does_not_lengthen_a_try_for_http_2_either() {
+    let origins = trickling_once().await;
+    let setup = retrying(PER_TRY, &origins).listener("protocols: [h2c]");
+    let gateway = setup.start().await;
+    let client = H2Client::over(TcpStream::connect(gateway.address).await.unwrap()).await;
+    let begun = Instant::now();
+    let response = client.get("/").await;
+    assert_eq!((response.status, &response.body[..]), (200, &b"fine"[..]));
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn a_head_that_comes_byte_by_byte_ends_with_the_deadline_of_an_http_2_request() {
+    let origins = trickling_once().await;
+    let setup = retrying("attempts: 1", &origins).listener("protocols: [h2c]");
+    let gateway = setup.route_policies("timeouts: {request: 300ms}").start().await;
+    let client = H2Client::over(TcpStream::connect(gateway.address).await.unwrap()).await;
+    let begun = Instant::now();
+    assert_eq!(client.get("/").await.status, 504);
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+    assert_eq!(client.get("/").await.status, 200);
+}
+
+#[tokio::test]
 async fn a_service_that_is_silent_at_every_try_is_a_504_within_the_deadline() {
     let origins = two(|call, _| async move {
         let _held = call;
