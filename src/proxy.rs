@@ -159,10 +159,10 @@ impl ProxyHttp for Gateway {
         &self,
         _: &mut Session,
         body: &mut Option<Bytes>,
-        is_last: bool,
+        _is_last: bool,
         ctx: &mut Self::CTX,
     ) -> Result<Option<Duration>> {
-        outcome::part(body.as_ref(), is_last, begun(ctx));
+        outcome::part(body.as_ref(), begun(ctx));
         Ok(None)
     }
 

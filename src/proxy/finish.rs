@@ -2,6 +2,7 @@
 
 use super::Gateway;
 use super::exchange::Exchange;
+use super::outcome;
 use super::respond::is_final;
 use crate::exchange::host;
 use crate::telemetry::access_log::Entry;
@@ -20,6 +21,9 @@ const CLIENT_CLOSED_REQUEST: u16 = 499;
 pub fn record(gateway: &Gateway, session: &Session, error: Option<&Error>, mut exchange: Exchange) {
     if let Some(mirroring) = exchange.mirroring.take() {
         mirroring.end(error.is_none());
+    }
+    if error.is_none() {
+        outcome::completed(&exchange);
     }
     let exchange = &exchange;
     let now = Instant::now();

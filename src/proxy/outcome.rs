@@ -96,7 +96,7 @@ pub fn accepted(head: &ResponseHeader, now: Instant, exchange: &mut Exchange) ->
 }
 
 /// A part of the answer passes.
-pub fn part(part: Option<&Bytes>, _is_last: bool, exchange: &mut Exchange) {
+pub fn part(part: Option<&Bytes>, exchange: &mut Exchange) {
     if let (Some(mirroring), Some(part)) = (&mut exchange.mirroring, part) {
         mirroring.response_part(part);
     }
@@ -132,6 +132,15 @@ fn answered(exchange: &mut Exchange, status: StatusCode, now: Instant, took: Dur
         let is_overload =
             matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
         bulkhead.sample(now, took, is_overload);
+    }
+}
+
+/// The answer has come whole.
+pub fn completed(exchange: &Exchange) {
+    let attempts = &exchange.attempts;
+    let endpoint = attempts.answered.and(attempts.endpoint.as_ref());
+    if let Some(tally) = endpoint.and_then(|endpoint| endpoint.live.tally.as_ref()) {
+        tally.completed();
     }
 }
 

@@ -292,3 +292,32 @@ async fn an_endpoint_that_dies_under_load_costs_no_client_an_error() {
         client.unwrap();
     }
 }
+
+#[tokio::test]
+async fn an_endpoint_whose_answers_break_off_is_ejected() {
+    let broken = Origin::start(|mut call| async move {
+        call.send("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf").await;
+        call.close()
+    })
+    .await;
+    let whole = Origin::saying("whole").await;
+    let setup = service(
+        "{endpoints: [{address: <broken>}, {address: <whole>}], \
+         outlier_detection: {consecutive_failures: 3, eject_for: 1h, max_eject_for: 1h}}",
+    );
+    let gateway = setup.with("broken", &broken).with("whole", &whole).start().await;
+    // What is cut short is not what is asked here.
+    eventually("the ejection", async || {
+        let mut client = gateway.connect().await;
+        client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
+        client.head().await;
+        while matches!(client.part().await, Ok(Some(_))) {}
+        let metrics = gateway.metrics().await;
+        let labels = [("service", "app"), ("state", "ejected")];
+        (metrics.value("gateway_service_endpoints", &labels) == Some(1.0)).then_some(())
+    })
+    .await;
+    for _ in 0..4 {
+        assert_eq!(gateway.get("/").await.text(), "whole");
+    }
+}

@@ -45,11 +45,10 @@ async fn stream(
             error = gone(session) => return Err(error),
         };
         let Some(part) = part else { break };
-        outcome::part(Some(&part), false, exchange);
+        outcome::part(Some(&part), exchange);
         in_time(exchange)?;
         write(session, HttpTask::Body(Some(part), false)).await?;
     }
-    outcome::part(None, true, exchange);
     let end = match answering.finish().await.map_err(as_error)? {
         Some(trailers) => {
             outcome::trailers(&trailers, exchange);

@@ -17,8 +17,9 @@ pub struct Config {
     /// How many answers with a status of 5xx, with no other answer between them, eject an endpoint.
     /// 5 where it is left out; 0 for none.
     pub consecutive_5xx: Option<u32>,
-    /// How many attempts without an answer (no connection, a reset, a timeout), with no answer
-    /// between them, eject an endpoint. 5 where it is left out; 0 for none.
+    /// How many attempts without a whole answer (no connection, a reset, a timeout, an answer that
+    /// breaks off), with no whole one between them, eject an endpoint. 5 where it is left out; 0 for
+    /// none.
     pub consecutive_failures: Option<u32>,
     /// Ejects an endpoint of whose requests within an interval a smaller share than this succeeded:
     /// got an answer other than 5xx. No share where it is left out.

@@ -53,8 +53,9 @@ impl Tally {
         let is_bad = status.is_server_error();
         self.count(worker, !is_bad);
         if !is_bad {
-            if self.streaks.load(Relaxed) != 0 {
-                self.streaks.store(0, Relaxed);
+            // Whether it comes whole is still to be seen: see `completed`.
+            if bad(self.streaks.load(Relaxed)) != 0 {
+                update(&self.streaks, |streaks| streaks & FAILURES);
             }
             return false;
         }
@@ -64,8 +65,16 @@ impl Tally {
         self.limits.consecutive_5xx.is_some_and(|limit| bad(before) + 1 == u64::from(limit))
     }
 
-    /// Notes an attempt of a worker that got no answer: it found no connection, was reset, or waited
-    /// too long. Returns whether a limit has just been reached, as [`Tally::answered`] does.
+    /// Notes that an answer came whole, which ends a row of failures. Its head alone does not, or an
+    /// endpoint whose answers all break off would never fail.
+    pub fn completed(&self) {
+        if self.streaks.load(Relaxed) & FAILURES != 0 {
+            update(&self.streaks, |streaks| streaks & !FAILURES);
+        }
+    }
+
+    /// Notes an attempt of a worker that got no whole answer: it found no connection, was reset, or
+    /// waited too long. Returns whether a limit has just been reached, as [`Tally::answered`] does.
     pub fn failed(&self, worker: usize) -> bool {
         self.count(worker, false);
         let add = |streaks: u64| if streaks & FAILURES == FAILURES { streaks } else { streaks + 1 };
@@ -168,8 +177,21 @@ mod tests {
         assert!(!tally.failed(0));
         assert!(tally.answered(0, BAD), "attempts without an answer end no row of 5xx");
         tally.answered(0, StatusCode::NOT_FOUND);
+        tally.completed();
         assert_eq!(tally.excess(), None);
         assert!(!tally.answered(0, BAD));
+    }
+
+    #[test]
+    fn answers_that_break_off_are_failures_in_a_row() {
+        let tally = tally();
+        let broken = |_| {
+            tally.answered(0, OK);
+            tally.failed(0)
+        };
+        assert_eq!((0..5).map(broken).collect::<Vec<_>>(), [false, false, false, false, true]);
+        tally.completed();
+        assert_eq!(tally.excess(), None);
     }
 
     #[test]
