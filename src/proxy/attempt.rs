@@ -38,6 +38,12 @@ pub struct Begun {
 /// Chooses the endpoint of the next attempt, and gives it no more time than is left.
 pub async fn peer(session: &mut Session, exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
     let next = std::mem::take(&mut exchange.attempts.next);
+    if exchange.attempts.count > 0 {
+        // No service is waited for between attempts.
+        let connection = &exchange.facts.connection;
+        connection.set_patience(None);
+        connection.begin_attempt(None);
+    }
     if !next.after.is_zero() {
         let waited = tokio::time::sleep(next.after);
         admit::unless_gone(session, exchange, waited).await.ok_or_else(admit::gone)?;
@@ -152,9 +158,9 @@ pub fn pick(
     let now = Instant::now();
     // A retry takes nobody's turn: if it did, every next request would begin at the same endpoint as
     // this one, which has just failed.
-    let aside = Turn::new(fastrand::u64(..));
+    let aside = (!tried.is_empty()).then(|| Turn::new(fastrand::u64(..)));
     let mut asked = Asked {
-        turn: if tried.is_empty() { &view.service(*index).turn } else { &aside },
+        turn: aside.as_ref().unwrap_or(&view.service(*index).turn),
         random: || fastrand::u64(..),
         key: service.plan.hash_key.as_ref().and_then(|key| hash(key, head, facts)),
         now,

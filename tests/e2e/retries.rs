@@ -184,6 +184,16 @@ async fn a_wait_that_the_service_asks_for_is_kept_or_is_the_clients() {
 }
 
 #[tokio::test]
+async fn a_wait_between_tries_may_be_longer_than_the_service_may_be_silent() {
+    let origins = failing_once(503, "Retry-After: 1\r\n").await;
+    let setup = retrying("retry_on: [503], backoff: 1ms..2s", &origins);
+    let gateway = setup.route_policies("timeouts: {read: 300ms}").start().await;
+    let request = "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\norder";
+    assert_eq!(gateway.request(request).await.status, 200);
+    assert_eq!(seen(&origins), 2);
+}
+
+#[tokio::test]
 async fn retries_stop_where_their_budget_ends() {
     let origins = failing(503).await;
     // What is not used in a second is there for ten.
