@@ -11,7 +11,9 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-/// Which failures are tried again, how often and when.
+/// Which failures are tried again, how often and when. `none` is as if nothing were said: another
+/// endpoint for what could not be connected to, and no more; `attempts: 1` is no retries at all. A
+/// connection that had closed in the pool is replaced once, whatever is said.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "Retry")]
@@ -28,15 +30,16 @@ pub struct Config {
     /// §9.2.2 and requests with an `Idempotency-Key`. What was never sent, as after
     /// `connect_failure` and `refused_stream`, is repeated whatever the method.
     pub methods: Methods,
-    /// How long one try may take until the answer's head is there. Where it is left out, only the
-    /// service's timeouts end a try.
+    /// How long one try may take from the end of the upload until the answer's head is there. Where
+    /// it is left out, and between an HTTP/2 client and an HTTP/2 service, only the service's
+    /// timeouts end a try.
     pub per_try_timeout: Option<value::Duration>,
     /// How long to wait before a try: at random between nothing and the first time, which doubles
     /// with each retry up to the second. A service whose `Retry-After` asks for more than the
     /// second is not tried again. `25ms..250ms` where it is left out.
     pub backoff: Option<Span>,
     /// How many retries the service gets: a share of its requests of the last ten seconds, or a map
-    /// of that share and a floor. `20%` where it is left out.
+    /// of that share and a floor. `20%`, and 3 a second beside it, where it is left out.
     pub budget: Option<BudgetConfig>,
     /// A second try beside one that is slow to answer; none where it is left out.
     pub hedge: Option<HedgeConfig>,

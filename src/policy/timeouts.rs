@@ -16,8 +16,9 @@ pub struct Config {
     pub request: Option<value::Duration>,
     /// Connecting to an endpoint, TLS included. 5 seconds where it is left out.
     pub connect: Option<value::Duration>,
-    /// Each wait for the service to send something, once it has the whole request. 60 seconds where
-    /// it is left out.
+    /// Each wait for the service to send something, once it has the whole request; between an HTTP/2
+    /// client and an HTTP/2 service the wait for the head includes the upload. 60 seconds where it
+    /// is left out.
     pub read: Option<value::Duration>,
     /// Each wait for the service to take something; it may still answer for as long as `read`
     /// says. 60 seconds where it is left out.
@@ -25,7 +26,8 @@ pub struct Config {
     /// How long an unused connection to the service is kept. 60 seconds where it is left out.
     pub idle: Option<value::Duration>,
     /// The header field that tells the service how many milliseconds are left of `request`; none
-    /// where it is left out. gRPC's own, `grpc-timeout`, is always set.
+    /// where it is left out. `grpc-timeout` is set
+    /// for `protocol: grpc` all the same.
     pub budget_header: Option<HeaderName>,
     /// Whether these are a service's, which says nothing of the whole exchange.
     #[serde(skip)]
@@ -39,8 +41,9 @@ pub struct Config {
 pub struct AttemptConfig {
     /// Connecting to an endpoint, TLS included. 5 seconds where it is left out.
     pub connect: Option<value::Duration>,
-    /// Each wait for the service to send something, once it has the whole request. 60 seconds where
-    /// it is left out.
+    /// Each wait for the service to send something, once it has the whole request; between an HTTP/2
+    /// client and an HTTP/2 service the wait for the head includes the upload. 60 seconds where it
+    /// is left out.
     pub read: Option<value::Duration>,
     /// Each wait for the service to take something; it may still answer for as long as `read`
     /// says. 60 seconds where it is left out.
@@ -48,7 +51,8 @@ pub struct AttemptConfig {
     /// How long an unused connection to the service is kept. 60 seconds where it is left out.
     pub idle: Option<value::Duration>,
     /// The header field that tells the service how many milliseconds are left of `request`; none
-    /// where it is left out. gRPC's own, `grpc-timeout`, is always set.
+    /// where it is left out. `grpc-timeout` is set
+    /// for `protocol: grpc` all the same.
     pub budget_header: Option<HeaderName>,
 }
 

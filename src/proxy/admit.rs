@@ -90,7 +90,7 @@ pub async fn unless_gone<T>(
         // What a client sends ahead is kept for its next request, and nothing but the end of this
         // one is told.
         let _ = session.as_downstream_mut().read_body_or_idle(true).await;
-        if connection.timed_out() {
+        if connection.timed_out() || connection.is_attempt_over() {
             // It is there, but its time is over, which whoever waits for the place knows as well.
             pending().await
         }

@@ -3,6 +3,7 @@
 use super::admit;
 use super::exchange::{Attempts, Exchange};
 use super::outcome;
+use super::watch;
 use crate::answer::Backend;
 use crate::exchange::{Facts, References};
 use crate::reply::Rejection;
@@ -228,17 +229,16 @@ fn set_patience(
     // Where the client still has to send, the time of the try begins when it has.
     let limit = per_try.filter(|_| is_uploaded).and_then(|time| now.checked_add(time));
     connection.begin_attempt(limit);
+    let backend = backend(&exchange.view, exchange.route, &exchange.attempts);
+    // Pingora waits for an HTTP/1.1 service anew with each part of the upload, for the head of an
+    // HTTP/2 service once, from the start of the attempt.
+    let waits_anew = backend.service.plan.blueprint.protocol == Protocol::Http1;
     if session.is_http2() {
         // Pingora waits for a part of a body on HTTP/2 without a limit, but for the service at the
         // same time, and nothing else wakes up there: the shorter patience of the two ends both,
-        // for the longer one would leave a client that stopped sending its stream for `read`.
-        let patience = if is_uploaded { read } else { read.min(body) };
-        // Of an HTTP/1.1 service the time of the try is watched (`watch.rs`); an HTTP/2 service's head
-        // comes in one wait.
-        let backend = backend(&exchange.view, exchange.route, &exchange.attempts);
-        let is_watched = backend.service.plan.blueprint.protocol == Protocol::Http1;
-        let per_try = per_try.filter(|_| !is_watched || !is_uploaded);
-        let patience = per_try.map_or(patience, |time| patience.min(time));
+        // for the longer one would leave a client that stopped sending its stream for `read`. Where
+        // the wait is for the whole upload, it is as long as the operator gives the service.
+        let patience = if is_uploaded || !waits_anew { read } else { read.min(body) };
         options.read_timeout = (!exchange.tunnel).then_some(patience);
     } else if exchange.tunnel {
         // A tunnel may be silent, but the answer that opens it must come in time.
@@ -253,13 +253,18 @@ fn set_patience(
         // the moment that it is the service's turn: now, if the client waits for its word.
         let waits = session.req_header().headers.contains_key(EXPECT);
         connection.set_patience(Some(read).filter(|_| waits));
-        options.read_timeout = Some(read.max(body));
+        // An upload may take longer than any wait: what an HTTP/2 service does not take is a matter
+        // of the time for writing.
+        options.read_timeout = waits_anew.then(|| read.max(body));
     }
 }
 
 /// A part of the request's body passes: after the last one it is the service's turn, before that
 /// the client's.
-pub fn uploaded(exchange: &Exchange, is_last: bool) {
+pub fn uploaded(exchange: &mut Exchange, is_last: bool) {
+    if is_last {
+        watch::uploaded(exchange);
+    }
     if !exchange.tunnel {
         let backend = backend(&exchange.view, exchange.route, &exchange.attempts);
         let connection = &exchange.facts.connection;

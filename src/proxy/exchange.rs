@@ -10,6 +10,7 @@ use crate::snapshot::{Route, View};
 use crate::upstream::breaker::Pass;
 use crate::upstream::bulkhead::Permit;
 use crate::upstream::{Endpoint, Occupied};
+use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -61,6 +62,8 @@ pub struct Attempts {
     pub pass: Option<Pass>,
     /// When the present one began.
     pub began: Option<Instant>,
+    /// How long the one took that was answered.
+    pub took: Duration,
     /// How long all of them took until they failed or the service's head came.
     pub waited: Duration,
     /// When the service's head came.
@@ -96,6 +99,8 @@ pub struct Held {
     pub endpoint_pass: Option<Pass>,
     /// Keeps its time, where nothing else does.
     pub watch: Option<Watch>,
+    /// The connection whose time is kept so, until a head has come.
+    pub connection_to_watch: Option<RawFd>,
 }
 
 impl Exchange {

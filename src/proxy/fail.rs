@@ -26,7 +26,7 @@ pub async fn tell(
     if begun.is_some_and(|head| respond::is_final(head.status)) {
         return NOT_TOLD;
     }
-    let stalled = is_stalled(session, error);
+    let stalled = is_stalled(session, exchange, error);
     let Some(rejection) = rejection(error, exchange, stalled) else {
         return NOT_TOLD;
     };

@@ -60,6 +60,8 @@ pub fn counted(head: &ResponseHeader, exchange: &mut Exchange) -> Option<(Instan
     let (now, waited) = exchange.attempts.settle()?;
     exchange.facts.connection.attempt_answered();
     exchange.attempts.held.watch = None;
+    exchange.attempts.held.connection_to_watch = None;
+    exchange.attempts.took = waited;
     let view = Arc::clone(&exchange.view);
     let backend = backend(&view, exchange.route, &exchange.attempts);
     let service = &backend.service;
@@ -108,8 +110,9 @@ pub fn trailers(trailers: &HeaderMap, exchange: &mut Exchange) {
     if !backend.service.plan.blueprint.is_grpc {
         return;
     }
-    if let (Some(status), Some(at)) = (grpc::status(trailers), exchange.attempts.answered) {
-        answered(exchange, grpc::as_http(status), Instant::now(), at - exchange.facts.started);
+    if let (Some(status), Some(_)) = (grpc::status(trailers), exchange.attempts.answered) {
+        let took = exchange.attempts.took;
+        answered(exchange, grpc::as_http(status), Instant::now(), took);
     }
 }
 
@@ -202,7 +205,7 @@ pub fn failed(session: &mut Session, exchange: &mut Exchange, error: &Error) -> 
         _ if exchange.rejection.is_some() => return false,
         _ if exchange.is_late() => UpstreamError::Deadline,
         ErrorSource::Downstream => return false,
-        _ if is_stalled(session, error) => return false,
+        _ if is_stalled(session, exchange, error) => return false,
         ErrorSource::Internal => return false,
         _ => classify(error).0,
     };
@@ -226,16 +229,19 @@ pub fn failed(session: &mut Session, exchange: &mut Exchange, error: &Error) -> 
         }
         exchange.attempts.tried.push(Arc::clone(endpoint));
     }
-    let Held { mut pass, mut endpoint_pass, occupied, connection, watch: _ } = held;
+    let Held { mut pass, mut endpoint_pass, occupied, connection, .. } = held;
     let has_broken = matches!(cause, UpstreamError::Closed | UpstreamError::Protocol);
     if has_broken && exchange.attempts.answered.is_some() && !exchange.tunnel {
         // The head has used the leave, for an answer may go on for hours. One that breaks off is a
-        // failure all the same, unless the circuit is open already.
+        // failure all the same, unless the circuit has opened since: it is no probe of whether the
+        // service is back.
         let endpoint = exchange.attempts.endpoint.as_ref();
         let breaker = endpoint.and_then(|endpoint| endpoint.live.breaker.as_ref());
-        pass = pass.or_else(|| admit::ask(backend, view.worker, now).ok().flatten());
-        endpoint_pass = endpoint_pass
-            .or_else(|| breaker.and_then(|breaker| breaker.admit(view.worker, now).ok()));
+        let late = |pass: &Pass| !pass.is_probe();
+        pass = pass.or_else(|| admit::ask(backend, view.worker, now).ok().flatten().filter(late));
+        endpoint_pass = endpoint_pass.or_else(|| {
+            breaker.and_then(|breaker| breaker.admit(view.worker, now).ok()).filter(late)
+        });
     }
     tell(service.name(), pass.and_then(|pass| pass.failed(now)));
     tell(service.name(), endpoint_pass.and_then(|pass| pass.failed(now)));
@@ -342,7 +348,10 @@ fn tell(service: &str, change: Option<Change>) {
     }
 }
 
-/// Whether the service only said nothing because the client owes it a part of the body.
-pub fn is_stalled(session: &mut Session, error: &Error) -> bool {
-    *error.etype() == ErrorType::ReadTimedout && !session.is_body_done()
+/// Whether the service only said nothing because the client owes it a part of the body. Where the
+/// connection kept the time, it was the service's turn.
+pub fn is_stalled(session: &mut Session, exchange: &Exchange, error: &Error) -> bool {
+    *error.etype() == ErrorType::ReadTimedout
+        && !session.is_body_done()
+        && !exchange.facts.connection.is_attempt_over()
 }

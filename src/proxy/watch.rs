@@ -40,17 +40,29 @@ impl Drop for Watch {
 /// Begins to watch an attempt that has a connection, if it needs that.
 pub fn begin(session: &mut Session, exchange: &mut Exchange, connection: RawFd) {
     let backend = backend(&exchange.view, exchange.route, &exchange.attempts);
-    let protocol = backend.service.plan.blueprint.protocol;
-    if !session.is_http2() || protocol != Protocol::Http1 {
+    if !session.is_http2() || backend.service.plan.blueprint.protocol != Protocol::Http1 {
         return;
     }
+    exchange.attempts.held.connection_to_watch = Some(connection);
     // Where the client still has to send, it is not the service that takes its time.
-    let per_try = backend.retry().per_try_timeout.filter(|_| session.is_body_done());
-    let per_try = per_try.and_then(|time| exchange.attempts.began?.checked_add(time));
-    let Some(limit) = per_try.into_iter().chain(exchange.deadline).min() else {
-        return;
-    };
-    exchange.attempts.held.watch = Some(watch(limit, connection));
+    let began = exchange.attempts.began.filter(|_| session.is_body_done());
+    arm(exchange, connection, began);
+}
+
+/// The request is whole: it is the service's turn.
+pub fn uploaded(exchange: &mut Exchange) {
+    if let Some(connection) = exchange.attempts.held.connection_to_watch {
+        arm(exchange, connection, Some(Instant::now()));
+    }
+}
+
+/// Watches the time of the exchange, and from a moment on that of the try.
+fn arm(exchange: &mut Exchange, connection: RawFd, began: Option<Instant>) {
+    let backend = backend(&exchange.view, exchange.route, &exchange.attempts);
+    let per_try = backend.retry().per_try_timeout;
+    let per_try = began.zip(per_try).and_then(|(began, time)| began.checked_add(time));
+    let limit = per_try.into_iter().chain(exchange.deadline).min();
+    exchange.attempts.held.watch = limit.map(|limit| watch(limit, connection));
 }
 
 fn watch(limit: Instant, connection: RawFd) -> Watch {

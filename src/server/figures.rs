@@ -124,6 +124,7 @@ impl Figures {
                     ("shed", limits.shed),
                     ("queue_full", limits.queue_full),
                     ("pending_timeout", limits.pending_timeout),
+                    ("deadline", limits.deadline),
                 ] {
                     raise(&self.refused, &[&report.name, reason], count);
                 }

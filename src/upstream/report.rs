@@ -74,6 +74,8 @@ pub struct LimitsReport {
     pub queue_full: u64,
     /// How many waited in vain.
     pub pending_timeout: u64,
+    /// How many had no time left to wait in.
+    pub deadline: u64,
 }
 
 /// An endpoint.
@@ -158,6 +160,7 @@ impl ServiceReport {
                     shed: figures.shed,
                     queue_full: figures.queue_full,
                     pending_timeout: figures.pending_timeout,
+                    deadline: figures.deadline,
                 }
             }),
             endpoints: roster.endpoints().iter().map(|one| endpoint(one, now)).collect(),

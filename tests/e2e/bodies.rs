@@ -1,6 +1,8 @@
 //! How bodies pass, and what becomes of the connections that they pass on.
 
-use crate::support::{Call, Client, Gateway, ONE_SERVICE, Origin, Setup, eventually, within};
+use crate::support::{
+    Call, Client, Gateway, H2Origin, ONE_SERVICE, Origin, Setup, eventually, within,
+};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
@@ -452,4 +454,23 @@ async fn a_client_that_leaves_after_100_has_left_before_its_answer() {
     assert_eq!(client.head().await.status, 100);
     drop(client);
     gateway.metric("gateway_requests_total", &[("status_code", "499")], 1.0).await;
+}
+
+#[tokio::test]
+async fn an_upload_to_an_http_2_service_may_take_longer_than_the_read_time() {
+    let origin = H2Origin::start().await;
+    let document = ONE_SERVICE.replace(
+        "{url: \"http://<app>\"}",
+        "{endpoints: [{address: <app>}], protocol: h2c, policies: {timeouts: {read: 200ms}}}",
+    );
+    let setup = Setup::new(&document).with("app", &origin).listener("timeouts: {body: 300ms}");
+    let gateway = setup.start().await;
+    let mut client = gateway.connect().await;
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\n").await;
+    for _ in 0..8 {
+        client.send("x").await;
+        // All of them together are longer than either time, each of them is not.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(client.response().await.text(), "over h2xxxxxxxx");
 }

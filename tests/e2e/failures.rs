@@ -488,3 +488,15 @@ async fn a_service_that_does_not_answer_an_upload_in_time_is_a_504() {
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     upstream_error(&gateway, "read_timeout").await;
 }
+
+#[tokio::test]
+async fn a_service_that_is_silent_after_an_expectation_is_a_504_that_counts() {
+    let origin = silent().await;
+    let gateway = service("{url: \"http://<app>\", policies: {timeouts: {read: 200ms}}}")
+        .with("app", &origin)
+        .start()
+        .await;
+    let request = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n";
+    gateway.request(request).await.problem(504);
+    upstream_error(&gateway, "read_timeout").await;
+}

@@ -396,3 +396,23 @@ async fn a_service_that_is_gone_is_a_502_on_the_stream_alone() {
     assert_eq!(ask(&client, call()).await.http, 502);
     assert_eq!(ask(&client, call()).await.http, 502);
 }
+
+#[tokio::test]
+async fn a_stream_may_pause_for_longer_than_a_try_for_its_head() {
+    let origin = StreamOrigin::start(|mut call: StreamCall| async move {
+        call.message().await;
+        let mut sending = call.begin();
+        for text in ["one", "two"] {
+            sending.send_data(framed(text), false).unwrap();
+            // Longer than the time of a try, which is what this is about.
+            tokio::time::sleep(Duration::from_millis(400)).await;
+        }
+        let _ = sending.send_trailers(went(0));
+    })
+    .await;
+    let policies = "    policies: {retry: {attempts: 2, per_try_timeout: 150ms}}\n";
+    let gateway = before(&[&origin], policies).await;
+    let went = ask(&client(&gateway).await, call()).await;
+    assert_eq!((went.http, went.grpc), (200, Some(0)));
+    assert_eq!(went.body, [framed("one"), framed("two")].concat());
+}

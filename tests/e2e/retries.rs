@@ -339,6 +339,46 @@ async fn a_head_that_comes_byte_by_byte_does_not_lengthen_a_try_for_http_2_eithe
 }
 
 #[tokio::test]
+async fn a_client_of_http_2_may_take_longer_for_its_upload_than_a_try_for_its_answer() {
+    let origins = two(|mut call, _| async move {
+        call.reply(200, "", "taken").await;
+        call
+    })
+    .await;
+    let setup = retrying(PER_TRY, &origins).listener("protocols: [h2c]");
+    let gateway = setup.start().await;
+    let client = H2Client::over(TcpStream::connect(gateway.address).await.unwrap()).await;
+    let request = http::Request::post("http://gateway.test/").body(()).unwrap();
+    let (response, mut upload) = client.begin(request).await;
+    // Longer than the time of a try, which is what this is about.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    upload.send_data("order".into(), true).unwrap();
+    let response = H2Client::read(response).await.unwrap();
+    assert_eq!((response.status, &response.body[..]), (200, &b"taken"[..]));
+}
+
+#[tokio::test]
+async fn a_silent_try_of_an_upload_over_http_2_is_ended_and_the_upload_repeated() {
+    let origins = two(|mut call, number| async move {
+        call.body().await;
+        if number == 0 {
+            call.until_closed().await;
+            return call.close();
+        }
+        call.reply(200, "", "fine").await;
+        call
+    })
+    .await;
+    let setup = retrying(PER_TRY, &origins).listener("protocols: [h2c]");
+    let gateway = setup.start().await;
+    let client = H2Client::over(TcpStream::connect(gateway.address).await.unwrap()).await;
+    let request = http::Request::put("http://gateway.test/").body(()).unwrap();
+    let response = client.request(request, "order").await.unwrap();
+    assert_eq!((response.status, &response.body[..]), (200, &b"fine"[..]));
+    assert!(origins.iter().all(|origin| origin.last().body == b"order"));
+}
+
+#[tokio::test]
 async fn a_head_that_comes_byte_by_byte_ends_with_the_deadline_of_an_http_2_request() {
     let origins = trickling_once().await;
     let setup = retrying("attempts: 1", &origins).listener("protocols: [h2c]");

@@ -17,6 +17,7 @@ const LONGEST_PATH: usize = 256;
 
 /// One pair of answers that differed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Sample {
     /// When the request came, as RFC 3339 has it.
     pub time: String,
@@ -120,12 +121,12 @@ mod tests {
         assert_eq!(value["path"].take().as_str().map(str::len), Some(256 + '…'.len_utf8()));
         let expected = serde_json::json!({
             "time": "1970-01-01T00:00:00.001Z",
-            "request_id": "1",
+            "requestId": "1",
             "method": "GET",
             "path": null,
             "differences": [{"path": "status", "primary": "200", "mirror": null}],
             "more": 1,
-            "body_skipped": true,
+            "bodySkipped": true,
         });
         assert_eq!(value, expected);
     }

@@ -17,7 +17,8 @@ pub fn remarks(document: &Document) -> Vec<Invalid> {
         && admin.token.is_none()
         && !admin.address.ip().is_loopback()
     {
-        let message = "whoever reaches this address reads metrics: set `token`, or listen on \
+        let message = "whoever reaches this address reads metrics, where services are and what \
+                       mirrors answer: set `token`, or listen on \
                        127.0.0.1";
         remark(Invalid::new(message).under("address").under("admin"));
     }
