@@ -4,6 +4,8 @@
 
 pub mod version;
 
+pub mod lock;
+
 pub mod value;
 
 pub mod telemetry;

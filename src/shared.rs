@@ -3,9 +3,10 @@
 //! A configuration is compiled against this: what it names is found here as it was left, so that a
 //! reload forgets neither who is healthy nor who was ejected.
 
+use crate::lock::lock;
 use crate::upstream::State;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 /// What outlives a reload.
@@ -17,8 +18,7 @@ pub struct Shared {
 impl Shared {
     /// What is known of the service of a name.
     pub fn service(&self, name: &str) -> Arc<State> {
-        // Nobody panics with the lock, and what it holds is whole at any time.
-        let mut services = self.services.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut services = lock(&self.services);
         let state = services.entry(name.into());
         Arc::clone(state.or_insert_with(|| Arc::new(State::new(Instant::now()))))
     }

@@ -5,11 +5,12 @@
 //! `Arc` and tell each other by plain loads and stores, so that a request arms no timer.
 
 use super::PathRules;
+use crate::lock::lock;
 use crate::value::CidrSet;
 use http::HeaderValue;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// What one listener means to its connections.
@@ -142,8 +143,7 @@ impl Connection {
         host: Option<&HeaderValue>,
         make: impl FnOnce() -> HeaderValue,
     ) -> HeaderValue {
-        // Nobody panics with the lock, and what it holds is whole at any time.
-        let mut last = self.forwarded.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = lock(&self.forwarded);
         match &*last {
             Some((of, value)) if of.as_ref() == host => value.clone(),
             _ => last.insert((host.cloned(), make())).1.clone(),

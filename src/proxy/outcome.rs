@@ -5,9 +5,9 @@ use super::attempt::backend;
 use super::exchange::{Attempts, Exchange, Held, Next};
 use super::respond::{in_time, is_final};
 use super::watch::Watch;
-use crate::telemetry::metrics::UpstreamError;
+use crate::telemetry::metrics::{NOT_RETRIED_REASONS, UpstreamError};
 use crate::upstream::breaker::{Change, Pass};
-use crate::upstream::retry::{Answer, Decision, Outcome, Retry, Tried, retry_after};
+use crate::upstream::retry::{Answer, Decision, NoRetry, Outcome, Retry, Tried, retry_after};
 use crate::upstream::{Budget, classify, grpc};
 use bytes::Bytes;
 use http::header::RETRY_AFTER;
@@ -17,6 +17,11 @@ use pingora::{Error, ErrorSource, ErrorType, Result};
 use pingora_proxy::Session;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
+
+const _: () = assert!(
+    NoRetry::Budget as usize + 1 == NOT_RETRIED_REASONS,
+    "each reason not to try again has its counter"
+);
 
 /// By which a client says that a request may be repeated (draft-ietf-httpapi-idempotency-key-header).
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");

@@ -2,9 +2,9 @@
 //! know anyway, so that it costs no request anything.
 
 use crate::snapshot::Snapshot;
-use crate::upstream::breaker::State;
+use crate::telemetry::metrics::register;
 use crate::upstream::{EndpointState, ServiceReport};
-use prometheus::core::{AtomicU64, Collector, GenericCounterVec};
+use prometheus::core::{AtomicU64, GenericCounterVec};
 use prometheus::{IntGaugeVec, Opts, Registry};
 use std::time::Instant;
 
@@ -88,15 +88,12 @@ impl Figures {
         for service in &snapshot.services {
             let report = ServiceReport::of(service, now);
             let name = &[report.name.as_str()];
-            let states = service.state.breakers();
-            if let Some(worst) = states.iter().map(|one| one.state(now) as i64).max() {
-                self.circuit.with_label_values(name).set(worst);
-            }
             // Where each endpoint has its own circuit, the service is as open as all of them are.
             let each = report.endpoints.iter().filter_map(|endpoint| endpoint.circuit.as_ref());
-            let least = each.clone().map(|circuit| status(circuit.state)).min();
-            if let (Some(least), true) = (least, states.is_empty()) {
-                self.circuit.with_label_values(name).set(least);
+            let worst = report.circuits.iter().map(|circuit| circuit.state).max();
+            let state = worst.or_else(|| each.clone().map(|circuit| circuit.state).min());
+            if let Some(state) = state {
+                self.circuit.with_label_values(name).set(state as i64);
             }
             let circuits = || report.circuits.iter().chain(each.clone());
             if circuits().next().is_some() {
@@ -134,28 +131,9 @@ impl Figures {
     }
 }
 
-/// The number of a circuit's state, as the metric has it.
-fn status(state: &str) -> i64 {
-    match state {
-        "closed" => State::Closed as i64,
-        "half_open" => State::HalfOpen as i64,
-        _ => State::Open as i64,
-    }
-}
-
 /// Brings a counter up to what was counted elsewhere. What begins anew there, as the circuits of an
 /// endpoint that came back do, counts on from where it is.
 fn raise(counter: &GenericCounterVec<AtomicU64>, labels: &[&str], to: u64) {
     let counter = counter.with_label_values(labels);
     counter.inc_by(to.saturating_sub(counter.get()));
-}
-
-fn register<C: Collector + Clone + 'static>(
-    registry: &Registry,
-    family: prometheus::Result<C>,
-) -> C {
-    let family = family.expect("the names and labels of the families are constants");
-    let registered = registry.register(Box::new(family.clone()));
-    registered.expect("each family is registered once in a fresh registry");
-    family
 }

@@ -15,6 +15,7 @@ mod query;
 mod time;
 mod writer;
 
+use crate::lock::lock;
 use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
@@ -78,7 +79,7 @@ impl AccessLog {
             return Lines::off();
         };
         let worker = Arc::new(Worker::new(Arc::clone(&running.shared)));
-        let mut workers = running.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut workers = lock(&running.workers);
         workers.retain(|worker| worker.strong_count() > 0);
         workers.push(Arc::downgrade(&worker));
         Lines::of(worker)

@@ -24,7 +24,7 @@ use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, 
 pub use listener::{ListenerMetrics, Refused};
 pub use mirror::{Compared, MirrorMetrics, Mirrored};
 pub use route::{Finished, RouteMetrics};
-pub use service::{Hedged, ServiceMetrics, UpstreamError};
+pub use service::{Hedged, REASONS as NOT_RETRIED_REASONS, ServiceMetrics, UpstreamError};
 
 /// The `route` label of requests that no route matched.
 pub const UNMATCHED: &str = "unmatched";
@@ -189,11 +189,12 @@ impl Default for Metrics {
     }
 }
 
-fn register<C: Collector + Clone + 'static>(
+/// Registers a family that code names, in a registry that code fills.
+pub(crate) fn register<C: Collector + Clone + 'static>(
     registry: &Registry,
     family: prometheus::Result<C>,
 ) -> C {
-    let family = family.expect("family names, labels and buckets are constants of this file");
+    let family = family.expect("family names, labels and buckets are constants");
     registry
         .register(Box::new(family.clone()))
         .expect("each family is registered once in a fresh registry");

@@ -26,6 +26,7 @@ pub use pass::Pass;
 
 use crate::value::Percent;
 use circuit::{Circuit, Does, Seat};
+use serde::Serialize;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -85,15 +86,14 @@ impl Settings {
         }
         let FailureRate { share, min_requests } = self.failure_rate?;
         let requests = failures + successes();
-        let failed = u128::from(failures) * u128::from(Percent::WHOLE);
-        let is_too_large = failed >= u128::from(requests) * u128::from(share.millionths());
-        (requests >= u64::from(min_requests) && is_too_large)
+        (requests >= u64::from(min_requests) && share.is_reached(failures, requests))
             .then_some(Reason::FailureRate { failures, requests })
     }
 }
 
 /// What a circuit does with requests. Its number is what the metric shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum State {
     /// It lets them pass: 0.
     Closed = 0,

@@ -125,12 +125,6 @@ pub enum Source {
 }
 
 impl Source {
-    /// The addresses of one name at one port, by the system's resolver: what a name in `url` or
-    /// `endpoints` means.
-    pub fn name(name: &str, port: u16) -> Self {
-        Source::Dns(Dns::host(Names::system(), name, port))
-    }
-
     /// Tells the endpoints to `updates`, and again whenever they change. It never ends: whoever
     /// spawned it aborts it when the service is gone.
     ///

@@ -9,9 +9,10 @@ use super::health::{Check, Subject, keep_checked};
 use super::outlier::{Change, Ejections};
 use super::state::Kept;
 use super::{Endpoint, Live, Origin, Roster, Service};
+use crate::lock::lock;
 use std::collections::HashMap;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinHandle, JoinSet};
@@ -209,7 +210,7 @@ impl Origins {
                         found.priority = priority;
                     });
                 }
-                let mut told = locked(&told);
+                let mut told = lock(&told);
                 told.lists[number] = Some(list);
                 told.is_new = true;
             }));
@@ -219,14 +220,14 @@ impl Origins {
 
     /// All that was told, if that is something new.
     fn changed(&mut self) -> Option<Vec<Found>> {
-        let mut told = locked(&self.told);
+        let mut told = lock(&self.told);
         let is_new = std::mem::take(&mut told.is_new);
         is_new.then(|| told.lists.iter().flatten().flatten().cloned().collect())
     }
 
     /// Whether each has told something.
     fn all_told(&self) -> bool {
-        locked(&self.told).lists.iter().all(Option::is_some)
+        lock(&self.told).lists.iter().all(Option::is_some)
     }
 }
 
@@ -237,9 +238,4 @@ async fn follow_one(service: Arc<Service>, source: Source, tell: impl Fn(&[Found
         state.wake.notify_one();
     };
     follow(service.name(), source, service.plan.keep, publish).await;
-}
-
-/// Nobody panics with the lock, and what it holds is whole at any time.
-fn locked(told: &Mutex<Told>) -> std::sync::MutexGuard<'_, Told> {
-    told.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -8,8 +8,9 @@ use super::breaker::{self, Breaker};
 use super::health::{Standing, Verdict};
 use super::outlier::{self, Tally};
 use super::padded::Padded;
+use crate::lock::lock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant, SystemTime};
 
 /// What is watched of each endpoint of a service.
@@ -179,7 +180,6 @@ impl Live {
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
-        // Nobody panics with the lock, and what it holds is whole at any time.
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.kept)
     }
 }

@@ -45,7 +45,7 @@ pub struct BudgetReport {
 #[serde(rename_all = "camelCase")]
 pub struct CircuitReport {
     /// `closed`, `half_open` or `open`.
-    pub state: &'static str,
+    pub state: breaker::State,
     /// How often it has opened.
     pub opened: u64,
     /// How many requests it has refused.
@@ -123,7 +123,7 @@ pub enum EndpointState {
 #[serde(rename_all = "camelCase")]
 pub struct HealthReport {
     /// `unknown`, `healthy` or `unhealthy`, as the checks in a row say.
-    pub state: &'static str,
+    pub state: health::State,
     /// When the last check began.
     pub checked: String,
     /// How many milliseconds it took.
@@ -170,11 +170,7 @@ impl ServiceReport {
 
 fn circuit(breaker: &Breaker, now: Instant) -> CircuitReport {
     CircuitReport {
-        state: match breaker.state(now) {
-            breaker::State::Closed => "closed",
-            breaker::State::HalfOpen => "half_open",
-            breaker::State::Open => "open",
-        },
+        state: breaker.state(now),
         opened: breaker.opened_total(),
         refused: breaker.refusals(),
         reason: breaker.last_reason().map(|reason| reason.to_string()),
@@ -198,11 +194,7 @@ fn endpoint(endpoint: &Endpoint, now: Instant) -> EndpointReport {
         priority: endpoint.priority,
         in_flight: live.in_flight(),
         health: live.checked().map(|checked| HealthReport {
-            state: match live.health().state() {
-                health::State::Unknown => "unknown",
-                health::State::Healthy => "healthy",
-                health::State::Unhealthy => "unhealthy",
-            },
+            state: live.health().state(),
             checked: rfc3339(checked.at),
             took_ms: Duration::as_millis(&checked.took),
             failure: checked.failure,

@@ -8,9 +8,10 @@ use super::outlier::Ejections;
 use super::padded::Padded;
 use super::retry::RetryBudget;
 use super::{Blueprint, Endpoint, Guards, Live};
+use crate::lock::lock;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 use tokio::sync::Notify;
 
@@ -72,7 +73,7 @@ impl State {
         workers: usize,
         now: Instant,
     ) -> Arc<Breaker> {
-        let mut breakers = locked(&self.breakers);
+        let mut breakers = lock(&self.breakers);
         if let Some(known) = breakers.iter().find(|known| known.settings() == settings) {
             return Arc::clone(known);
         }
@@ -85,7 +86,7 @@ impl State {
 
     /// The compartment with these limits: what is in flight counts on where they are the same.
     pub(super) fn bulkhead(&self, limits: &Limits, now: Instant) -> Arc<Bulkhead> {
-        let mut bulkhead = locked(&self.bulkhead);
+        let mut bulkhead = lock(&self.bulkhead);
         match &*bulkhead {
             Some(known) if known.limits() == limits => Arc::clone(known),
             _ => Arc::clone(bulkhead.insert(Arc::new(Bulkhead::new(*limits, now)))),
@@ -94,11 +95,11 @@ impl State {
 
     /// Its circuits.
     pub fn breakers(&self) -> Vec<Arc<Breaker>> {
-        locked(&self.breakers).clone()
+        lock(&self.breakers).clone()
     }
 
     pub(super) fn kept(&self) -> MutexGuard<'_, Kept> {
-        locked(&self.kept)
+        lock(&self.kept)
     }
 
     /// The endpoints that were found, each with what is known of it; forgets the others.
@@ -130,11 +131,6 @@ impl State {
         kept.began |= !endpoints.is_empty();
         endpoints
     }
-}
-
-/// Nobody panics with these locks, and what they hold is whole at any time.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -31,6 +31,17 @@ impl Percent {
         self.0
     }
 
+    /// So much of a number, rounded down.
+    pub fn of(self, number: u64) -> u64 {
+        let part = u128::from(number) * u128::from(self.0) / u128::from(Self::WHOLE);
+        u64::try_from(part).expect("a share of a number is no larger than the number")
+    }
+
+    /// Whether a part is at least this share of a whole; of nothing, any part is.
+    pub fn is_reached(self, part: u64, whole: u64) -> bool {
+        u128::from(part) * u128::from(Self::WHOLE) >= u128::from(whole) * u128::from(self.0)
+    }
+
     /// The share as a number from 0 to 1.
     pub fn ratio(self) -> f64 {
         f64::from(self.0) / f64::from(Self::WHOLE)
@@ -95,6 +106,15 @@ mod tests {
         assert_eq!(parse("0.1%"), Ok(1_000));
         assert_eq!(parse("100%"), Ok(1_000_000));
         assert_eq!("12.5%".parse::<Percent>().unwrap().to_string(), "12.5%");
+    }
+
+    #[test]
+    fn a_share_of_a_number_is_exact() {
+        assert_eq!(Percent::new(20).of(14), 2);
+        assert_eq!(Percent::new(100).of(u64::MAX), u64::MAX);
+        assert!(Percent::new(50).is_reached(1, 2));
+        assert!(!Percent::new(50).is_reached(u64::MAX / 2, u64::MAX));
+        assert!(Percent::new(50).is_reached(0, 0));
     }
 
     #[test]

@@ -3,7 +3,6 @@
 use crate::support::{Client, Gateway, H2Client, Setup, check, eventually};
 use http::Request;
 use std::io::Write;
-use tokio::net::TcpStream;
 
 /// One route for `/a` with this answer and these policies.
 fn document(answer: &str, policies: &str) -> String {
@@ -110,7 +109,7 @@ async fn a_fixed_answer_is_counted_and_logged_with_its_route_and_without_a_servi
 async fn a_fixed_answer_is_given_over_http_2_whether_the_body_has_come_or_not() {
     let gateway =
         Setup::new(&document(GONE, "")).listener("protocols: [h2c, http/1.1]").start().await;
-    let client = H2Client::over(TcpStream::connect(gateway.address).await.unwrap()).await;
+    let client = gateway.connect_h2().await;
     assert_eq!(client.get("/a").await.body, b"moved to /api/v1/exports");
     let post = || Request::post("http://gateway.test/a").body(()).unwrap();
     let response = client.request(post(), "small").await.unwrap();

@@ -4,15 +4,14 @@
 use crate::protocols::BOTH;
 use crate::services::{service, upstream_error};
 use crate::support::{
-    Call, Client, Gateway, H2Client, ONE_SERVICE, Origin, Setup, StreamCall, StreamOrigin,
-    eventually,
+    Call, Client, Gateway, ONE_SERVICE, Origin, Setup, StreamCall, StreamOrigin, eventually,
 };
 use bytes::Bytes;
 use h2::Reason;
 use std::fs;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 
 /// What a service sends before it goes away, by the target that asks for it; and whether a head of
 /// an answer is in it, after which nothing can be tried again.
@@ -144,7 +143,7 @@ async fn a_client_of_http_2_takes_none_of_it_for_an_answer_either() {
     let origin = Origin::start(misbehave).await;
     let gateway = before(&origin, "").await;
     let at_first = sockets(&gateway);
-    let client = H2Client::over(TcpStream::connect(gateway.address).await.unwrap()).await;
+    let client = gateway.connect_h2().await;
     for (target, _) in BAD {
         let request = http::Request::get(format!("http://gateway.test{target}")).body(()).unwrap();
         match client.request(request, Bytes::new()).await {
@@ -320,7 +319,7 @@ async fn a_stream_that_is_no_answer_reaches_no_client_as_one_and_leaves_nothing_
     let origin = bad_streams().await;
     let gateway = before(&origin, ", protocol: h2c").await;
     let at_first = sockets(&gateway);
-    let client = H2Client::over(TcpStream::connect(gateway.address).await.unwrap()).await;
+    let client = gateway.connect_h2().await;
     for target in BAD_STREAMS {
         is_no_answer(&gateway, &put(target)).await;
         let request = http::Request::get(format!("http://gateway.test{target}")).body(()).unwrap();
@@ -408,7 +407,7 @@ async fn a_connection_of_http_2_that_ends_takes_its_streams_with_it_and_no_other
         }
     });
     let gateway = before(&address, ", protocol: h2c").await;
-    let client = H2Client::over(TcpStream::connect(gateway.address).await.unwrap()).await;
+    let client = gateway.connect_h2().await;
     let request = http::Request::get("http://gateway.test/").body(()).unwrap();
     let broken = client.request(request, Bytes::new()).await.unwrap_err();
     assert!(broken.is_reset(), "{broken}");

@@ -48,6 +48,16 @@ pub async fn at(port: &Port, says: &'static str) -> Origin {
 
 // By turns
 
+/// Waits until the endpoints that answer are these, over a few turns; none may fail meanwhile.
+pub async fn served_by(gateway: &Gateway, names: &[&str]) {
+    let mut client = gateway.connect().await;
+    eventually(&format!("{names:?} alone to serve"), async || {
+        let told = answers(&mut client, 6).await;
+        counted(&told).keys().eq(names.iter()).then_some(())
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn each_endpoint_gets_exactly_its_weight() {
     let origins =

@@ -1,8 +1,7 @@
 //! What pages of other origins are told.
 
-use crate::support::{Gateway, H2Client, Origin, Port, Response, Setup};
+use crate::support::{Gateway, Origin, Port, Response, Setup};
 use http::Request;
-use tokio::net::TcpStream;
 
 const APP: &str = "https://app.example";
 
@@ -230,7 +229,7 @@ async fn it_is_the_same_over_http_2() {
     let origin = Origin::saying("hello").await;
     let setup = Setup::new(GLOBAL).with("app", &origin);
     let gateway = setup.listener("protocols: [h2c, http/1.1]").start().await;
-    let client = H2Client::over(TcpStream::connect(gateway.address).await.unwrap()).await;
+    let client = gateway.connect_h2().await;
     let ask = async |method: &str, path: &str| {
         let request = Request::builder().method(method).uri(format!("http://a{path}"));
         let request = request.header("origin", APP).header("access-control-request-method", "GET");

@@ -1,6 +1,6 @@
 //! Endpoints that come and go while the gateway serves.
 
-use crate::balancing::{QUICK_CHECK, answers, at, counted};
+use crate::balancing::{QUICK_CHECK, answers, at, counted, served_by};
 use crate::services::service;
 use crate::support::{Call, Consul, Gateway, Member, NameServer, Origin, Port, eventually, within};
 use std::fmt::Write;
@@ -10,16 +10,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
-
-/// Waits until the endpoints that answer are these, over a few turns; none may fail meanwhile.
-async fn served_by(gateway: &Gateway, names: &[&str]) {
-    let mut client = gateway.connect().await;
-    eventually(&format!("{names:?} alone to serve"), async || {
-        let told = answers(&mut client, 6).await;
-        counted(&told).keys().eq(names.iter()).then_some(())
-    })
-    .await;
-}
 
 async fn unavailable(gateway: &Gateway) {
     let response = eventually("a refusal", async || {

@@ -10,7 +10,6 @@ use http::Request;
 use std::future::pending;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
 /// A service of gRPC with these endpoints, and whatever else is said of it.
@@ -24,10 +23,6 @@ async fn before(origins: &[&StreamOrigin], more: &str) -> Gateway {
         endpoints.join(", ")
     );
     Setup::new(&document).listener(BOTH).start().await
-}
-
-async fn client(gateway: &Gateway) -> H2Client {
-    H2Client::over(TcpStream::connect(gateway.address).await.unwrap()).await
 }
 
 fn call() -> http::request::Builder {
@@ -64,7 +59,7 @@ async fn going(grpc_status: u8) -> StreamOrigin {
 async fn a_unary_call_passes_with_its_trailers() {
     let origin = saying("hello").await;
     let gateway = before(&[&origin], "").await;
-    let went = ask(&client(&gateway).await, call().header("x-meta", "kept")).await;
+    let went = ask(&gateway.connect_h2().await, call().header("x-meta", "kept")).await;
     assert_eq!((went.http, went.grpc), (200, Some(0)));
     assert_eq!(went.body, framed("hello"));
     let seen = origin.requests().remove(0);
@@ -91,7 +86,7 @@ async fn each_message_of_a_server_stream_arrives_before_the_next_is_sent() {
     })
     .await;
     let gateway = before(&[&origin], "").await;
-    let client = client(&gateway).await;
+    let client = gateway.connect_h2().await;
     let (response, mut sending) = client.begin(call().body(()).unwrap()).await;
     sending.send_data(framed("ask"), true).unwrap();
     let mut incoming = within("the head", response).await.unwrap().into_body();
@@ -124,7 +119,7 @@ async fn echoing() -> StreamOrigin {
 async fn messages_go_both_ways_at_once_and_may_pause_longer_than_a_write_takes() {
     let origin = echoing().await;
     let gateway = before(&[&origin], "    policies: {timeouts: {write: 100ms}}\n").await;
-    let client = client(&gateway).await;
+    let client = gateway.connect_h2().await;
     let (response, mut sending) = client.begin(call().body(()).unwrap()).await;
     sending.send_data(framed("first"), false).unwrap();
     let mut incoming = within("the head", response).await.unwrap().into_body();
@@ -147,7 +142,7 @@ async fn messages_go_both_ways_at_once_and_may_pause_longer_than_a_write_takes()
 async fn the_streams_of_one_client_connection_are_balanced_one_by_one() {
     let (one, two) = (saying("one").await, saying("two").await);
     let gateway = before(&[&one, &two], "").await;
-    let client = client(&gateway).await;
+    let client = gateway.connect_h2().await;
     for _ in 0..6 {
         assert_eq!(ask(&client, call()).await.grpc, Some(0));
     }
@@ -161,7 +156,7 @@ async fn the_streams_of_one_client_connection_are_balanced_one_by_one() {
 async fn open_streams_of_one_client_connection_are_spread_too() {
     let (one, two) = (echoing().await, echoing().await);
     let gateway = before(&[&one, &two], "    load_balancing: least_request\n").await;
-    let client = client(&gateway).await;
+    let client = gateway.connect_h2().await;
     let mut open = Vec::new();
     for number in 1..=8 {
         open.push(client.begin(call().body(()).unwrap()).await);
@@ -183,7 +178,7 @@ async fn a_call_that_was_refused_at_once_is_tried_again() {
     let retry = "retry: {attempts: 3, retry_on: [grpc_unavailable], methods: any, \
          backoff: 1ms..1ms}";
     let gateway = before(&[&origin], &format!("    policies: {{{retry}}}\n")).await;
-    let went = ask(&client(&gateway).await, call()).await;
+    let went = ask(&gateway.connect_h2().await, call()).await;
     assert_eq!((went.grpc, origin.requests().len()), (Some(0), 3));
     assert_eq!(went.body, framed("hello"));
     gateway.metric("gateway_upstream_retries_total", &[("service", "app")], 2.0).await;
@@ -194,7 +189,7 @@ async fn a_refusal_that_the_words_do_not_name_is_the_clients() {
     let origin = StreamOrigin::start(|call: StreamCall| async move { call.refuse(13) }).await;
     let retry = "retry: {attempts: 3, retry_on: [grpc_unavailable], methods: any}";
     let gateway = before(&[&origin], &format!("    policies: {{{retry}}}\n")).await;
-    let went = ask(&client(&gateway).await, call()).await;
+    let went = ask(&gateway.connect_h2().await, call()).await;
     assert_eq!((went.http, went.grpc, origin.requests().len()), (200, Some(13), 1));
 }
 
@@ -203,7 +198,7 @@ async fn a_call_whose_messages_have_begun_is_not_tried_again() {
     let origin = going(14).await;
     let retry = "retry: {attempts: 3, retry_on: [grpc_unavailable], methods: any}";
     let gateway = before(&[&origin], &format!("    policies: {{{retry}}}\n")).await;
-    let went = ask(&client(&gateway).await, call()).await;
+    let went = ask(&gateway.connect_h2().await, call()).await;
     assert_eq!((went.grpc, origin.requests().len()), (Some(14), 1));
     assert_eq!(went.body, framed("some"));
 }
@@ -217,7 +212,7 @@ async fn calls_that_go_wrong_open_the_circuit_wherever_they_say_it() {
         .await;
         let breaker = "    policies: {circuit_breaker: {failures: 2}}\n";
         let gateway = before(&[&origin], breaker).await;
-        let client = client(&gateway).await;
+        let client = gateway.connect_h2().await;
         for _ in 0..2 {
             assert_eq!(ask(&client, call()).await.grpc, Some(14));
         }
@@ -236,7 +231,7 @@ async fn calls_that_ask_for_what_is_not_there_open_no_circuit() {
     let origin = going(5).await;
     let breaker = "    policies: {circuit_breaker: {failures: 2}}\n";
     let gateway = before(&[&origin], breaker).await;
-    let client = client(&gateway).await;
+    let client = gateway.connect_h2().await;
     for _ in 0..6 {
         assert_eq!(ask(&client, call()).await.grpc, Some(5));
     }
@@ -247,7 +242,7 @@ async fn an_endpoint_whose_calls_go_wrong_is_left_out() {
     let (well, ill) = (saying("well").await, going(14).await);
     let outliers = "    outlier_detection: {consecutive_5xx: 2, interval: 100ms}\n";
     let gateway = before(&[&well, &ill], outliers).await;
-    let client = client(&gateway).await;
+    let client = gateway.connect_h2().await;
     let mut well_in_a_row = 0;
     eventually("only calls that go well", async || {
         let went = ask(&client, call()).await;
@@ -267,7 +262,7 @@ async fn the_time_that_a_client_gives_a_call_ends_it() {
     .await;
     let gateway = before(&[&origin], "").await;
     let begun = Instant::now();
-    let went = ask(&client(&gateway).await, call().header("grpc-timeout", "300m")).await;
+    let went = ask(&gateway.connect_h2().await, call().header("grpc-timeout", "300m")).await;
     let took = begun.elapsed();
     assert_eq!(went.http, 504);
     assert!(took >= Duration::from_millis(290) && took < Duration::from_secs(5), "{took:?}");
@@ -296,12 +291,12 @@ async fn a_client_that_gives_its_calls_no_time_opens_no_circuit() {
     .await;
     let breaker = "    policies: {circuit_breaker: {failures: 2}}\n";
     let gateway = before(&[&origin], breaker).await;
-    let hasty = client(&gateway).await;
+    let hasty = gateway.connect_h2().await;
     for timeout in ["1n", "50m", "1n", "50m", "1n", "50m"] {
         let call = call().header("x-hang", "1").header("grpc-timeout", timeout);
         assert_eq!(ask(&hasty, call).await.http, 504);
     }
-    assert_eq!(ask(&client(&gateway).await, call()).await.grpc, Some(0));
+    assert_eq!(ask(&gateway.connect_h2().await, call()).await.grpc, Some(0));
 }
 
 #[tokio::test]
@@ -316,7 +311,7 @@ async fn a_route_may_give_a_call_less_time_than_its_client() {
          routes:\n  - name: all\n    match: {path: {prefix: /}}\n    service: app\n    ";
     let setup = Setup::new(&format!("{document}{times}\n")).with("app", &origin);
     let gateway = setup.listener(BOTH).start().await;
-    let client = client(&gateway).await;
+    let client = gateway.connect_h2().await;
     let begun = Instant::now();
     let slow = call().header("grpc-timeout", "1H");
     assert_eq!(ask(&client, slow).await.http, 504);
@@ -337,7 +332,7 @@ async fn a_stream_whose_service_breaks_off_is_broken_and_counts() {
     .await;
     let guards = "retry: {attempts: 3, methods: any}, circuit_breaker: {failures: 2}";
     let gateway = before(&[&origin], &format!("    policies: {{{guards}}}\n")).await;
-    let client = client(&gateway).await;
+    let client = gateway.connect_h2().await;
     for _ in 0..2 {
         let request = call().body(()).unwrap();
         assert!(client.request(request, framed("ask")).await.unwrap_err().is_reset());
@@ -356,7 +351,7 @@ async fn a_stream_that_goes_on_for_longer_than_its_client_gave_it_is_cut() {
     })
     .await;
     let gateway = before(&[&origin], "").await;
-    let client = client(&gateway).await;
+    let client = gateway.connect_h2().await;
     let request = call().header("grpc-timeout", "300m").body(()).unwrap();
     let begun = Instant::now();
     let broken = client.request(request, framed("ask")).await.unwrap_err();
@@ -378,7 +373,7 @@ async fn a_call_whose_client_leaves_is_cancelled_at_the_service() {
     })
     .await;
     let gateway = before(&[&origin], "").await;
-    let client = client(&gateway).await;
+    let client = gateway.connect_h2().await;
     let (response, mut sending) = client.begin(call().body(()).unwrap()).await;
     let incoming = within("the head", response).await.unwrap().into_body();
     sending.send_reset(h2::Reason::CANCEL);
@@ -390,7 +385,7 @@ async fn a_call_whose_client_leaves_is_cancelled_at_the_service() {
 async fn a_service_that_is_gone_is_a_502_on_the_stream_alone() {
     let origin = saying("hello").await;
     let gateway = before(&[&origin], "").await;
-    let client = client(&gateway).await;
+    let client = gateway.connect_h2().await;
     assert_eq!(ask(&client, call()).await.grpc, Some(0));
     drop(origin);
     assert_eq!(ask(&client, call()).await.http, 502);
@@ -412,7 +407,7 @@ async fn a_stream_may_pause_for_longer_than_a_try_for_its_head() {
     .await;
     let policies = "    policies: {retry: {attempts: 2, per_try_timeout: 150ms}}\n";
     let gateway = before(&[&origin], policies).await;
-    let went = ask(&client(&gateway).await, call()).await;
+    let went = ask(&gateway.connect_h2().await, call()).await;
     assert_eq!((went.http, went.grpc), (200, Some(0)));
     assert_eq!(went.body, [framed("one"), framed("two")].concat());
 }

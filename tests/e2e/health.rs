@@ -1,6 +1,6 @@
 //! Endpoints that are not well: checked from outside, and by how requests fare.
 
-use crate::balancing::{QUICK_CHECK, answers, at, counted};
+use crate::balancing::{QUICK_CHECK, answers, at, counted, served_by};
 use crate::services::service;
 use crate::support::{Call, Gateway, Origin, Port, Setup, eventually};
 use bytes::Bytes;
@@ -55,16 +55,6 @@ async fn pair(settings: &str) -> (Gateway, Patient, Patient) {
 
 fn two_endpoints(settings: &str) -> Setup {
     service(&format!("{{endpoints: [{{address: <one>}}, {{address: <two>}}], {settings}}}"))
-}
-
-/// Waits until the endpoints that answer are these, over a few turns.
-async fn served_by(gateway: &Gateway, names: &[&str]) {
-    let mut client = gateway.connect().await;
-    eventually(&format!("{names:?} alone to serve"), async || {
-        let told = answers(&mut client, 6).await;
-        counted(&told).keys().eq(names.iter()).then_some(())
-    })
-    .await;
 }
 
 /// Waits until the gateway has said something so many times.

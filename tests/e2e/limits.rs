@@ -1,14 +1,11 @@
 //! How much of a service may be in use at once, and what becomes of the rest.
 
 use crate::services::service;
-use crate::support::{
-    Call, Client, Gateway, H2Client, Origin, Response, Setup, eventually, within,
-};
+use crate::support::{Call, Client, Gateway, Origin, Response, Setup, eventually, within};
 use futures_util::future::join_all;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
-use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -42,6 +39,26 @@ async fn asking(gateway: &Gateway, target: &str) -> Client {
     let mut client = gateway.connect().await;
     client.send(format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n")).await;
     client
+}
+
+/// One is served, and one may wait.
+const ONE_AND_ONE: &str = "requests: 1, pending: 1, pending_timeout: 30s";
+
+/// A service of which all places but those in the queue are taken by one client.
+struct Taken {
+    origin: Origin,
+    permits: Arc<Semaphore>,
+    gateway: Gateway,
+    first: Client,
+}
+
+/// Takes the one place that there is.
+async fn taken(setup: Setup) -> Taken {
+    let (origin, permits) = held().await;
+    let gateway = setup.with("app", &origin).start().await;
+    let first = asking(&gateway, "/").await;
+    origin.request(1).await;
+    Taken { origin, permits, gateway, first }
 }
 
 /// Asks until it is not answered at once, and gives who is not: it waits for its turn.
@@ -80,11 +97,7 @@ async fn what_finds_no_place_is_refused_at_once_where_nobody_may_wait() {
 
 #[tokio::test]
 async fn as_many_as_may_wait_are_served_in_their_turn() {
-    let (origin, permits) = held().await;
-    let limits = "requests: 1, pending: 1, pending_timeout: 30s";
-    let gateway = limited(limits).with("app", &origin).start().await;
-    let mut first = asking(&gateway, "/").await;
-    origin.request(1).await;
+    let Taken { origin, permits, gateway, mut first } = taken(limited(ONE_AND_ONE)).await;
     let mut second = queued(&gateway).await;
     refused(&gateway.get("/").await);
     assert_eq!(origin.requests().len(), 1);
@@ -96,13 +109,9 @@ async fn as_many_as_may_wait_are_served_in_their_turn() {
 
 #[tokio::test]
 async fn nobody_waits_for_longer_than_is_said() {
-    let (origin, _permits) = held().await;
-    let limits = "requests: 1, pending_timeout: 200ms";
-    let gateway = limited(limits).with("app", &origin).start().await;
-    let _first = asking(&gateway, "/").await;
-    origin.request(1).await;
+    let taken = taken(limited("requests: 1, pending_timeout: 200ms")).await;
     let begun = Instant::now();
-    refused(&gateway.get("/").await);
+    refused(&taken.gateway.get("/").await);
     let took = begun.elapsed();
     assert!(took >= Duration::from_millis(190) && took < Duration::from_secs(5), "{took:?}");
 }
@@ -123,11 +132,7 @@ async fn a_request_whose_own_time_ends_in_the_queue_is_a_504() {
 
 #[tokio::test]
 async fn a_client_that_leaves_the_queue_frees_its_place() {
-    let (origin, permits) = held().await;
-    let limits = "requests: 1, pending: 1, pending_timeout: 30s";
-    let gateway = limited(limits).with("app", &origin).start().await;
-    let mut first = asking(&gateway, "/").await;
-    origin.request(1).await;
+    let Taken { origin, permits, gateway, mut first } = taken(limited(ONE_AND_ONE)).await;
     let second = queued(&gateway).await;
     refused(&gateway.get("/").await);
     drop(second);
@@ -142,13 +147,9 @@ async fn a_client_that_leaves_the_queue_frees_its_place() {
 
 #[tokio::test]
 async fn a_stream_of_http_2_that_is_reset_frees_its_place_in_the_queue() {
-    let (origin, permits) = held().await;
-    let limits = "requests: 1, pending: 1, pending_timeout: 30s";
-    let setup = limited(limits).listener("protocols: [h2c, http/1.1]");
-    let gateway = setup.with("app", &origin).start().await;
-    let mut first = asking(&gateway, "/").await;
-    origin.request(1).await;
-    let client = H2Client::over(TcpStream::connect(gateway.address).await.unwrap()).await;
+    let setup = limited(ONE_AND_ONE).listener("protocols: [h2c, http/1.1]");
+    let Taken { origin, permits, gateway, mut first } = taken(setup).await;
+    let client = gateway.connect_h2().await;
     eventually("a stream in the queue", async || {
         let asked = timeout(A_MOMENT, client.get("/"));
         // What is dropped here is reset.
@@ -164,11 +165,8 @@ async fn a_stream_of_http_2_that_is_reset_frees_its_place_in_the_queue() {
 
 #[tokio::test]
 async fn a_client_that_leaves_the_queue_for_a_connection_frees_its_place() {
-    let (origin, permits) = held().await;
-    let limits = "connections: 1, pending: 1, pending_timeout: 30s";
-    let gateway = limited(limits).with("app", &origin).start().await;
-    let mut first = asking(&gateway, "/").await;
-    origin.request(1).await;
+    let Taken { origin, permits, gateway, mut first } =
+        taken(limited("connections: 1, pending: 1, pending_timeout: 30s")).await;
     drop(queued(&gateway).await);
     let mut third = queued(&gateway).await;
     permits.add_permits(10);
@@ -179,11 +177,7 @@ async fn a_client_that_leaves_the_queue_for_a_connection_frees_its_place() {
 
 #[tokio::test]
 async fn a_request_that_was_sent_ahead_waits_for_the_one_in_the_queue() {
-    let (origin, permits) = held().await;
-    let limits = "requests: 1, pending: 1, pending_timeout: 30s";
-    let gateway = limited(limits).with("app", &origin).start().await;
-    let mut first = asking(&gateway, "/first").await;
-    origin.request(1).await;
+    let Taken { origin, permits, gateway, mut first } = taken(limited(ONE_AND_ONE)).await;
     let mut second = queued(&gateway).await;
     second.send("GET /third HTTP/1.1\r\nHost: a\r\n\r\n").await;
     // It is no reason to give the place up.

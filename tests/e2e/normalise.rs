@@ -1,9 +1,8 @@
 //! One path has one spelling: what is filtered cannot be reached by another.
 
 use crate::protocols::BOTH;
-use crate::support::{Gateway, H2Client, Origin, Setup};
+use crate::support::{Gateway, Origin, Setup};
 use http::Request;
-use tokio::net::TcpStream;
 
 /// A part that this client may not have, beside one that anyone may, of one service.
 const GUARDED: &str = r#"
@@ -97,7 +96,7 @@ async fn nor_by_a_target_in_absolute_form() {
 #[tokio::test]
 async fn nor_over_http_2() {
     let (gateway, app) = guarded("").await;
-    let client = H2Client::over(TcpStream::connect(gateway.address).await.unwrap()).await;
+    let client = gateway.connect_h2().await;
     for (target, status) in SPELLINGS {
         assert_eq!(client.get(target).await.status, status, "{target}");
     }
@@ -224,7 +223,7 @@ async fn a_host_that_is_none_is_refused() {
 #[tokio::test]
 async fn an_authority_and_a_host_that_contradict_each_other_are_refused_over_http_2() {
     let (gateway, app) = guarded("").await;
-    let client = H2Client::over(TcpStream::connect(gateway.address).await.unwrap()).await;
+    let client = gateway.connect_h2().await;
     let request = |authority: &str| Request::get(format!("http://{authority}/x"));
     let contradicted = request("a.test").header("host", "b.test").body(()).unwrap();
     assert_eq!(client.request(contradicted, "").await.unwrap().status, 400);

@@ -6,7 +6,6 @@ use crate::support::{WebSocketOrigin, open_websocket, within};
 use futures_util::{SinkExt, StreamExt};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 
 /// A listener that speaks HTTP/1.1 and HTTP/2 in plain text.
@@ -14,10 +13,6 @@ pub const BOTH: &str = "protocols: [h2c, http/1.1]";
 /// A gateway with these settings of its listener that hands everything to one origin.
 pub async fn before(origin: &Origin, listener: &str) -> Gateway {
     Setup::new(ONE_SERVICE).with("app", origin).listener(listener).start().await
-}
-
-async fn h2c(gateway: &Gateway) -> H2Client {
-    H2Client::over(TcpStream::connect(gateway.address).await.unwrap()).await
 }
 
 // WebSocket
@@ -166,7 +161,7 @@ async fn a_switch_of_protocols_that_nobody_asked_for_is_a_502() {
 async fn http_2_is_spoken_with_prior_knowledge() {
     let origin = Origin::saying("hello").await;
     let gateway = before(&origin, BOTH).await;
-    let client = h2c(&gateway).await;
+    let client = gateway.connect_h2().await;
     let response = client.get("/over?h=2").await;
     assert_eq!((response.status, &*response.body), (200, &b"hello"[..]));
     let seen = origin.last();
@@ -180,7 +175,7 @@ async fn http_2_is_spoken_with_prior_knowledge() {
 async fn http_2_carries_many_requests_on_one_connection() {
     let origin = Origin::saying("hello").await;
     let gateway = before(&origin, BOTH).await;
-    let client = h2c(&gateway).await;
+    let client = gateway.connect_h2().await;
     let (one, two, three) = tokio::join!(client.get("/1"), client.get("/2"), client.get("/3"));
     assert_eq!([one.status, two.status, three.status], [200, 200, 200]);
     gateway.metric("gateway_connections_total", &[("listener", "main")], 1.0).await;
@@ -190,7 +185,7 @@ async fn http_2_carries_many_requests_on_one_connection() {
 async fn http_2_uploads_reach_an_http_1_service() {
     let origin = Origin::saying("done").await;
     let gateway = before(&origin, BOTH).await;
-    let client = h2c(&gateway).await;
+    let client = gateway.connect_h2().await;
     let request = http::Request::post("http://gateway.test/").body(()).unwrap();
     assert_eq!(client.request(request, "a body").await.unwrap().body, b"done");
     assert_eq!(origin.last().body, b"a body");
@@ -204,7 +199,7 @@ async fn http_2_uploads_that_are_too_large_are_refused() {
         .listener(BOTH)
         .start()
         .await;
-    let client = h2c(&gateway).await;
+    let client = gateway.connect_h2().await;
     let request = http::Request::post("http://gateway.test/").body(()).unwrap();
     assert_eq!(client.request(request, "too large").await.unwrap().status, 413);
     assert_eq!(client.get("/").await.status, 200);
@@ -217,7 +212,7 @@ async fn cookies_of_http_2_reach_an_http_1_service_as_one_field() {
     let gateway = before(&origin, BOTH).await;
     let request = http::Request::get("http://gateway.test/");
     let request = request.header("cookie", "a=1").header("cookie", "b=2").body(()).unwrap();
-    h2c(&gateway).await.request(request, "").await.unwrap();
+    gateway.connect_h2().await.request(request, "").await.unwrap();
     assert_eq!(origin.last().head.all("cookie"), ["a=1; b=2"]);
 }
 
@@ -226,7 +221,7 @@ async fn the_authority_of_http_2_is_a_preserved_host() {
     let origin = Origin::saying("hello").await;
     let document = ONE_SERVICE.replace("<app>\"", "<app>\", preserve_host: true");
     let gateway = Setup::new(&document).with("app", &origin).listener(BOTH).start().await;
-    h2c(&gateway).await.get("/").await;
+    gateway.connect_h2().await.get("/").await;
     assert_eq!(origin.last().get("host"), Some("gateway.test"));
 }
 
@@ -242,7 +237,7 @@ async fn large_bodies_pass_between_http_2_and_http_1_whole() {
     let body: Vec<u8> =
         (0..5_000_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     let request = http::Request::post("http://gateway.test/").body(()).unwrap();
-    let response = h2c(&gateway).await.request(request, body.clone()).await.unwrap();
+    let response = gateway.connect_h2().await.request(request, body.clone()).await.unwrap();
     assert!(response.body == body, "{} bytes came back changed", response.body.len());
 }
 
@@ -250,7 +245,7 @@ async fn large_bodies_pass_between_http_2_and_http_1_whole() {
 async fn an_http_2_connection_may_be_idle_for_its_keep_alive_time_and_no_longer() {
     let origin = Origin::saying("hello").await;
     let gateway = before(&origin, &format!("{BOTH}, timeouts: {{keep_alive: 500ms}}")).await;
-    let client = h2c(&gateway).await;
+    let client = gateway.connect_h2().await;
     client.get("/").await;
     let idle = Instant::now();
     client.closed().await;
@@ -263,7 +258,7 @@ async fn an_http_2_connection_without_a_request_is_closed() {
     let origin = Origin::saying("hello").await;
     let timeouts = "timeouts: {head: 500ms, keep_alive: 500ms}";
     let gateway = before(&origin, &format!("{BOTH}, {timeouts}")).await;
-    h2c(&gateway).await.closed().await;
+    gateway.connect_h2().await.closed().await;
 }
 
 /// Sends a byte of a body now and then, until the other side has had enough.
@@ -289,7 +284,7 @@ async fn drip(client: &H2Client, gap: Duration) -> Duration {
 async fn an_http_2_body_that_stops_coming_is_cut_at_the_body_deadline() {
     let origin = Origin::saying("hello").await;
     let gateway = before(&origin, &format!("{BOTH}, timeouts: {{body: 500ms}}")).await;
-    let took = drip(&h2c(&gateway).await, Duration::from_secs(20)).await;
+    let took = drip(&gateway.connect_h2().await, Duration::from_secs(20)).await;
     assert!(took >= Duration::from_millis(400) && took < Duration::from_secs(5), "{took:?}");
 }
 
@@ -301,7 +296,7 @@ async fn an_http_2_upload_that_drips_is_cut_when_the_whole_time_is_over() {
         .listener(BOTH)
         .start()
         .await;
-    let took = drip(&h2c(&gateway).await, Duration::from_millis(50)).await;
+    let took = drip(&gateway.connect_h2().await, Duration::from_millis(50)).await;
     assert!(took >= Duration::from_millis(400) && took < Duration::from_secs(5), "{took:?}");
 }
 
@@ -317,7 +312,7 @@ async fn an_http_2_request_that_is_not_answered_within_its_whole_time_is_a_504()
         .listener(BOTH)
         .start()
         .await;
-    let client = h2c(&gateway).await;
+    let client = gateway.connect_h2().await;
     assert_eq!(client.get("/").await.status, 504);
 }
 
@@ -326,7 +321,7 @@ async fn http_2_problems_are_problems() {
     let origin = Origin::saying("hello").await;
     let document = ONE_SERVICE.replace("prefix: /", "exact: /only");
     let gateway = Setup::new(&document).with("app", &origin).listener(BOTH).start().await;
-    let response = h2c(&gateway).await.get("/other").await;
+    let response = gateway.connect_h2().await.get("/other").await;
     assert_eq!(response.status, 404);
     assert_eq!(response.headers["content-type"], "application/problem+json");
     let problem: serde_json::Value = serde_json::from_slice(&response.body).unwrap();
@@ -432,7 +427,7 @@ async fn trailers_of_an_http_2_service_reach_an_http_2_client() {
     let origin = H2Origin::start().await;
     let document = ONE_SERVICE.replace("<app>\"", "<app>\", protocol: h2c");
     let gateway = Setup::new(&document).with("app", &origin).listener(BOTH).start().await;
-    let response = h2c(&gateway).await.get("/").await;
+    let response = gateway.connect_h2().await.get("/").await;
     assert_eq!((response.status, &*response.body), (200, &b"over h2"[..]));
     assert_eq!(response.trailers.expect("trailers")["x-checksum"], "42");
 }

@@ -12,7 +12,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 /// Two endpoints that answer alike, by the number of a request among those of both.
@@ -281,7 +280,7 @@ async fn a_silent_try_is_ended_for_a_client_of_http_2_as_well() {
     let origins = silent_once().await;
     let setup = retrying(PER_TRY, &origins).listener("protocols: [h2c]");
     let gateway = setup.start().await;
-    let client = H2Client::over(TcpStream::connect(gateway.address).await.unwrap()).await;
+    let client = gateway.connect_h2().await;
     let begun = Instant::now();
     let response = client.get("/").await;
     assert_eq!((response.status, &response.body[..]), (200, &b"fine"[..]));
@@ -331,7 +330,7 @@ async fn a_head_that_comes_byte_by_byte_does_not_lengthen_a_try_for_http_2_eithe
     let origins = trickling_once().await;
     let setup = retrying(PER_TRY, &origins).listener("protocols: [h2c]");
     let gateway = setup.start().await;
-    let client = H2Client::over(TcpStream::connect(gateway.address).await.unwrap()).await;
+    let client = gateway.connect_h2().await;
     let begun = Instant::now();
     let response = client.get("/").await;
     assert_eq!((response.status, &response.body[..]), (200, &b"fine"[..]));
@@ -347,7 +346,7 @@ async fn a_client_of_http_2_may_take_longer_for_its_upload_than_a_try_for_its_an
     .await;
     let setup = retrying(PER_TRY, &origins).listener("protocols: [h2c]");
     let gateway = setup.start().await;
-    let client = H2Client::over(TcpStream::connect(gateway.address).await.unwrap()).await;
+    let client = gateway.connect_h2().await;
     let request = http::Request::post("http://gateway.test/").body(()).unwrap();
     let (response, mut upload) = client.begin(request).await;
     // Longer than the time of a try, which is what this is about.
@@ -371,7 +370,7 @@ async fn a_silent_try_of_an_upload_over_http_2_is_ended_and_the_upload_repeated(
     .await;
     let setup = retrying(PER_TRY, &origins).listener("protocols: [h2c]");
     let gateway = setup.start().await;
-    let client = H2Client::over(TcpStream::connect(gateway.address).await.unwrap()).await;
+    let client = gateway.connect_h2().await;
     let request = http::Request::put("http://gateway.test/").body(()).unwrap();
     let response = client.request(request, "order").await.unwrap();
     assert_eq!((response.status, &response.body[..]), (200, &b"fine"[..]));
@@ -383,7 +382,7 @@ async fn a_head_that_comes_byte_by_byte_ends_with_the_deadline_of_an_http_2_requ
     let origins = trickling_once().await;
     let setup = retrying("attempts: 1", &origins).listener("protocols: [h2c]");
     let gateway = setup.route_policies("timeouts: {request: 300ms}").start().await;
-    let client = H2Client::over(TcpStream::connect(gateway.address).await.unwrap()).await;
+    let client = gateway.connect_h2().await;
     let begun = Instant::now();
     assert_eq!(client.get("/").await.status, 504);
     assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
@@ -465,7 +464,7 @@ async fn a_grpc_call_is_told_the_shorter_of_its_own_time_and_the_routes() {
     let setup = service("{url: \"http://<app>\", protocol: grpc}").with("app", &origin);
     let setup = setup.listener("protocols: [h2c]");
     let gateway = setup.route_policies("timeouts: {request: 5s}").start().await;
-    let client = H2Client::over(TcpStream::connect(gateway.address).await.unwrap()).await;
+    let client = gateway.connect_h2().await;
     for (own, most) in [("2S", 2.0), ("1H", 5.0)] {
         let call = Request::post("http://gateway.test/shop.Orders/Get")
             .header("content-type", "application/grpc")

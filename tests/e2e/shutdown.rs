@@ -1,6 +1,6 @@
 //! How the gateway ends.
 
-use crate::support::{Call, Client, Gateway, H2Client, ONE_SERVICE, Origin, Setup, eventually};
+use crate::support::{Call, Client, Gateway, ONE_SERVICE, Origin, Setup, eventually};
 use crate::support::{WebSocketOrigin, open_websocket, within};
 use nix::sys::signal::Signal;
 use std::sync::Arc;
@@ -128,7 +128,7 @@ async fn sigterm_closes_idle_http_2_connections() {
     let document = format!("{ONE_SERVICE}shutdown: {{grace: 15s}}\n");
     let setup = Setup::new(&document).with("app", &origin).listener("protocols: [h2c]");
     let mut gateway = setup.start().await;
-    let client = H2Client::over(TcpStream::connect(gateway.address).await.unwrap()).await;
+    let client = gateway.connect_h2().await;
     assert_eq!(client.get("/").await.status, 200);
     let (status, took) = gateway.terminate().await;
     client.closed().await;
@@ -142,7 +142,7 @@ async fn sigterm_lets_an_http_2_request_in_flight_finish() {
     let document = format!("{ONE_SERVICE}shutdown: {{grace: 10s}}\n");
     let setup = Setup::new(&document).with("app", &origin).listener("protocols: [h2c]");
     let mut gateway = setup.start().await;
-    let client = H2Client::over(TcpStream::connect(gateway.address).await.unwrap()).await;
+    let client = gateway.connect_h2().await;
     let finish = async {
         origin.request(1).await;
         gateway.signal(Signal::SIGTERM);

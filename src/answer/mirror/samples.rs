@@ -2,11 +2,12 @@
 
 use super::diff::{Comparison, Difference};
 use super::excerpt::excerpt;
+use crate::lock::lock;
 use crate::telemetry::access_log::rfc3339;
 use http::{HeaderValue, Method};
 use serde::Serialize;
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 /// How many samples are kept of a route.
@@ -75,7 +76,7 @@ impl Samples {
     /// Keeps a sample, and forgets the oldest where there are enough.
     pub fn add(&self, sample: Sample) {
         let sample = Arc::new(sample);
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = lock(&self.0);
         if kept.len() == KEPT {
             kept.pop_front();
         }
@@ -84,7 +85,7 @@ impl Samples {
 
     /// The samples, the oldest first.
     pub fn kept(&self) -> Vec<Arc<Sample>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+        lock(&self.0).iter().cloned().collect()
     }
 }
 

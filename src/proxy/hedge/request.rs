@@ -2,11 +2,11 @@
 
 use crate::proxy::exchange::Exchange;
 use crate::proxy::forward;
-use crate::proxy::head::connection_options;
+use crate::proxy::head::{as_http1, connection_options, edit_request};
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, PROXY_AUTHORIZATION, TE, TRAILER};
 use http::header::{TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderName, Uri, Version, request};
+use http::{HeaderName, request};
 use pingora::Result;
 use pingora::http::RequestHeader;
 
@@ -34,15 +34,10 @@ const OF_THE_CONNECTION: [HeaderName; 12] = [
 /// Says that a policy refused it; the exchange has the rejection.
 pub fn make(client: &RequestHeader, exchange: &mut Exchange) -> Result<(RequestHeader, Bytes)> {
     let mut head = client.clone();
-    for name in of_the_connection(client) {
-        head.remove_header(&name);
-    }
-    // It says what HTTP/1.1 says; a connection of HTTP/2 has its own words for the version, and for
-    // the authority, which it takes from `Host`.
-    if let Some(path) = client.uri.path_and_query().filter(|_| client.uri.authority().is_some()) {
-        head.set_uri(Uri::from(path.clone()));
-    }
-    head.set_version(Version::HTTP_11);
+    edit_request(&mut head, |head| {
+        of_the_connection(client).for_each(|name| drop(head.headers.remove(name)));
+        as_http1(head);
+    });
     forward::head(client, &mut head, true, exchange)?;
     let mut body = None;
     forward::body(&mut body, true, exchange)?;

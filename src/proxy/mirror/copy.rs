@@ -5,11 +5,12 @@ use crate::answer::mirror::Mirror;
 use crate::answer::mirror::diff::compare;
 use crate::answer::mirror::samples::{About, Sample};
 use crate::answer::mirror::seen::Seen;
+use crate::proxy::head::as_http1;
 use crate::telemetry::metrics::{Compared, MirrorMetrics, Mirrored};
 use crate::upstream::call::{CallError, Caller};
 use bytes::Bytes;
 use http::header::{CONNECTION, EXPECT, HOST, UPGRADE};
-use http::{HeaderName, Uri, Version, request};
+use http::{HeaderName, request};
 use pingora::http::RequestHeader;
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -52,8 +53,8 @@ impl Copying {
         }
     }
 
-    /// Makes the call, and keeps of its answer what is compared, if anything is. A body that is too long is not
-    /// read to its end, as nobody wants it.
+    /// Makes the call, and keeps of its answer what is compared, if anything is. A body that is too
+    /// long is not read to its end, as nobody wants it.
     async fn ask(
         &self,
         head: request::Parts,
@@ -79,13 +80,9 @@ impl Copying {
     }
 }
 
-/// Makes the head that the first service got fit for the second. Its version says what HTTP/1.1
-/// says; a connection of HTTP/2 has its own word for that, and takes the authority from `Host`.
+/// Makes the head that the first service got fit for the second.
 fn fit(mut head: request::Parts, target: &Target) -> RequestHeader {
-    if let Some(path) = head.uri.path_and_query() {
-        head.uri = Uri::from(path.clone());
-    }
-    head.version = Version::HTTP_11;
+    as_http1(&mut head);
     OF_THE_CONNECTION.iter().for_each(|name| drop(head.headers.remove(name)));
     // The body is there already.
     head.headers.remove(EXPECT);

@@ -17,7 +17,7 @@ pub struct ServiceMetrics {
 }
 
 /// How many reasons there are not to try again.
-const REASONS: usize = 8;
+pub const REASONS: usize = 8;
 
 impl ServiceMetrics {
     pub(super) fn new(metrics: &Metrics, service: &str) -> ServiceMetrics {

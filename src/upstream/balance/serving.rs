@@ -79,8 +79,7 @@ impl Weights {
 
     /// Whether at least a share of all is available.
     fn reaches(self, share: Percent) -> bool {
-        let (available, all) = (u128::from(self.available), u128::from(self.all));
-        available * u128::from(Percent::WHOLE) >= all * u128::from(share.millionths())
+        share.is_reached(self.available, self.all)
     }
 }
 

@@ -8,9 +8,10 @@
 use super::ledger::{Entry, Ledger, PROBING, Phase};
 use super::window::Window;
 use super::{Change, Settings, nanos};
+use crate::lock::lock;
 use crate::upstream::padded::Padded;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 /// What the workers share: a breaker without its seats.
@@ -174,10 +175,9 @@ impl Circuit {
         self.tallies.iter().map(|tally| tally.refusals.load(Relaxed)).sum()
     }
 
-    /// The ledger, for as long as a few additions take. Nothing under the lock can panic half way
-    /// through a change, so a lock that was poisoned is as good as any.
+    /// The ledger, for as long as a few additions take.
     pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.ledger)
     }
 
     /// Says in the word what the ledger says.

@@ -8,6 +8,7 @@
 //! asked for again on TCP (RFC 7766 §5).
 
 use super::{Kind, Trouble};
+use crate::lock::lock;
 use hickory_resolver::config::{
     ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts,
 };
@@ -18,7 +19,7 @@ use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use hickory_resolver::{Hosts, Resolver, TokioResolver, system_conf};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 /// How long an answer of the hosts file counts: it costs nothing to look again.
@@ -106,7 +107,7 @@ impl Names {
         let is_system = self.0.servers.is_empty();
         let files = if is_system { SYSTEM.each_ref().map(changed) } else { Default::default() };
         // The lock is the main thread's own: no worker resolves names.
-        let mut ready = self.0.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ready = lock(&self.0.ready);
         if let Some(ready) = ready.as_ref().filter(|ready| ready.files == files) {
             return Ok(ready.clone());
         }

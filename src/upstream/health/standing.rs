@@ -1,6 +1,8 @@
 //! What a row of verdicts means for an endpoint. It is pure: a standing is a plain value, which
 //! goes from one configuration to the next.
 
+use serde::Serialize;
+
 /// How many verdicts in a row change an endpoint's state; each at least 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Thresholds {
@@ -11,7 +13,8 @@ pub struct Thresholds {
 }
 
 /// What is known of an endpoint's health.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum State {
     /// It was not checked yet.
     #[default]

@@ -200,8 +200,6 @@ fn returned<'a>(key: &'a str, tally: &Tally) -> (&'a str, Change) {
 /// How many of so many endpoints may be ejected: the share, rounded down, but one of two or more,
 /// and never the last.
 pub(super) fn most(share: Percent, endpoints: usize) -> usize {
-    let whole = u128::from(Percent::WHOLE);
-    let most = endpoints as u128 * u128::from(share.millionths()) / whole;
     // A share of a number is no larger than the number.
-    (most as usize).max(1).min(endpoints.saturating_sub(1))
+    (share.of(endpoints as u64) as usize).max(1).min(endpoints.saturating_sub(1))
 }

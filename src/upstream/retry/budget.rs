@@ -25,9 +25,7 @@ impl RetryLimit {
 
     /// How many retries there may be for so many requests within the window.
     fn allowed(self, requests: u64) -> u64 {
-        let share = u128::from(requests) * u128::from(self.share.millionths());
-        let share = (share / u128::from(Percent::WHOLE)) as u64;
-        share + u64::from(self.min_per_second) * SECONDS as u64
+        self.share.of(requests) + u64::from(self.min_per_second) * SECONDS as u64
     }
 }
 

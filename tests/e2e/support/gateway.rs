@@ -1,6 +1,7 @@
 //! The real gateway, as an operator starts and stops it.
 
 use super::client::{Client, Response};
+use super::h2::H2Client;
 use super::metrics::Metrics;
 use super::port::Port;
 use super::wait::{PATIENCE, eventually};
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
+use tokio::net::TcpStream;
 
 /// A route for everything, to the service `<app>`.
 pub const ONE_SERVICE: &str = r#"
@@ -179,6 +181,11 @@ impl Gateway {
         Client::connect(self.address).await
     }
 
+    /// Opens a connection of HTTP/2 with prior knowledge.
+    pub async fn connect_h2(&self) -> H2Client {
+        H2Client::over(TcpStream::connect(self.address).await.unwrap()).await
+    }
+
     /// Asks for a target, on a connection of its own.
     pub async fn get(&self, target: &str) -> Response {
         self.connect().await.get(target).await
@@ -199,7 +206,7 @@ impl Gateway {
     /// What `/readyz` answers; `None` where nobody answers.
     pub async fn readiness(&self) -> Option<u16> {
         // Reserved, but not yet or no longer listened on, it refuses connections.
-        let probe = tokio::net::TcpStream::connect(self.admin).await.ok()?;
+        let probe = TcpStream::connect(self.admin).await.ok()?;
         let mut probe = Client::over(probe);
         let request = "GET /readyz HTTP/1.1\r\nHost: admin.test\r\nConnection: close\r\n\r\n";
         probe.try_send(request).await.then_some(())?;
