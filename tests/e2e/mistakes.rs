@@ -53,6 +53,7 @@ fn a_key_without_consistent_hash_is_refused() {
 #[test]
 fn an_algorithm_that_is_none_is_refused_with_the_one_that_was_meant() {
     refused(&[URL, "load_balancing: round_robbin"], 6, "round_robin");
+    refused(&[URL, "load_balancing: round_robbin"], 6, "did you mean `round_robin`?");
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! How a service's requests are spread over its endpoints.
 
+use crate::config::wrong::Wrong;
 use crate::value::{Duration, Percent, Template};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde::de::value::{self, StrDeserializer};
+use serde::de::value::StrDeserializer;
 use std::str::FromStr;
 
 /// How requests are spread over endpoints; in short the algorithm alone.
@@ -52,9 +53,10 @@ pub enum AlgorithmConfig {
 }
 
 impl FromStr for BalancingConfig {
-    type Err = value::Error;
+    /// In the words that every other unknown word of a document is told with.
+    type Err = Wrong;
 
-    fn from_str(text: &str) -> Result<Self, value::Error> {
+    fn from_str(text: &str) -> Result<Self, Wrong> {
         let algorithm = AlgorithmConfig::deserialize(StrDeserializer::new(text))?;
         Ok(BalancingConfig { algorithm, ..BalancingConfig::default() })
     }
