@@ -5,6 +5,7 @@
 
 mod connection;
 mod field;
+mod identity;
 mod normalise;
 mod parameters;
 pub mod request_id;
@@ -14,6 +15,7 @@ mod trace;
 
 pub use connection::{Connection, InFlight, Listener, Phase, Timeouts};
 pub use field::FieldValue;
+pub use identity::{Consumer, Identity};
 pub use normalise::{EmptySegments, EncodedSlashes, PathRules};
 pub use parameters::Parameters;
 pub use trace::Trace;

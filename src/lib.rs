@@ -10,12 +10,17 @@ pub mod value;
 
 pub mod telemetry;
 
+pub mod jose;
+
 pub mod exchange;
 
 pub mod reply;
 
 pub mod route;
 pub mod upstream;
+
+pub mod credential;
+pub mod issuer;
 
 pub mod shared;
 

@@ -1,0 +1,2 @@
+//! How a client shows who it is: where a credential stands in a request, and what each kind is checked
+//! against. Nothing here knows the configuration; whom a credential belongs to is the caller's.
