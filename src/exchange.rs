@@ -115,6 +115,7 @@ impl Source for References<'_> {
                 self.facts.parameters.as_ref()?.value(self.head.uri.path(), name)
             }
             Reference::Cookie(name) => cookie(self.head, name).map(Cow::Borrowed),
+            Reference::Identity(_) | Reference::Consumer(_) | Reference::Answer(_) => None,
         }
     }
 }

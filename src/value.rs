@@ -44,7 +44,7 @@ pub use percent::Percent;
 pub use secret::Secret;
 pub use span::Span;
 pub use status_range::StatusRange;
-pub use template::{Escape, Piece, Reference, Source, Template};
+pub use template::{AnswerPart, ConsumerField, Escape, Piece, Reference, Source, Template};
 pub use token::{HeaderName, Method};
 pub use weight::Weight;
 

@@ -10,11 +10,11 @@ use std::str::FromStr;
 /// A place in a JSON body, or several: `body` alone is all of it, `.name` a member, `["a name"]` a
 /// member whose name is no word, `[3]` an element, `[]` each element and `.*` each member or
 /// element.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct BodyPath(Box<[BodyStep]>);
 
 /// One step of a path into a body.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum BodyStep {
     /// The member of this name.
     Member(Box<str>),

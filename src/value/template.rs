@@ -20,7 +20,7 @@ mod parse;
 mod reference;
 mod text;
 
-pub use reference::Reference;
+pub use reference::{AnswerPart, ConsumerField, Reference};
 pub use text::{Escape, Piece};
 
 /// A parsed template.
@@ -100,6 +100,18 @@ impl Template {
         match self.parts.as_slice() {
             [] => Some(""),
             [Part::Literal(text)] => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Returns the reference that is all there is, without an alternative: what it stands for can
+    /// then keep its type, where a template of more parts is text.
+    pub fn as_reference(&self) -> Option<&Reference> {
+        let [Part::Choice(Choice { references, otherwise: None })] = self.parts.as_slice() else {
+            return None;
+        };
+        match references.as_slice() {
+            [reference] => Some(reference),
             _ => None,
         }
     }

@@ -99,14 +99,23 @@ pub fn parameters(rule: &Rule) -> Vec<Option<Parameters>> {
     rule.paths.iter().map(PathPattern::parameters).collect()
 }
 
-/// Refuses a reference to a part of the path that not every path of the route has.
+/// Refuses a reference to a part of the path that not every path of the route has, and one to the
+/// answer to a login, which nothing but the claims of the token that is made of it can know.
 pub fn check_reference(
     reference: &Reference,
     route: &str,
     paths: &[Option<Parameters>],
 ) -> Result<(), Invalid> {
-    let Reference::Path(wanted) = reference else {
-        return Ok(());
+    let wanted = match reference {
+        Reference::Path(wanted) => wanted,
+        Reference::Answer(_) => {
+            let message = format!(
+                "`$({reference})` means something in the claims of a `login` alone, where a service \
+                 has answered"
+            );
+            return Err(Invalid::new(message).about(reference.to_string()));
+        }
+        _ => return Ok(()),
     };
     let names = |path: &Option<Parameters>| -> Vec<String> {
         path.iter().flat_map(Parameters::names).map(str::to_owned).collect()
@@ -124,4 +133,28 @@ pub fn check_reference(
         None => format!("{message}, as `$(path.{wanted})` asks for"),
     });
     Err(refusal.about(format!("path.{wanted}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(reference: &str) -> Option<String> {
+        let reference = reference.parse().unwrap();
+        let path = PathPattern::template("/u/{id}", PathRules::default()).unwrap();
+        let refusal = check_reference(&reference, "users", &[path.parameters()]).err()?;
+        assert_eq!(refusal.about.as_deref(), Some(&*reference.to_string()));
+        Some(refusal.message)
+    }
+
+    #[test]
+    fn a_route_knows_who_is_asking_but_no_answer_to_a_login() {
+        for known in ["path.id", "identity.sub", "consumer.name", "header.x-id"] {
+            assert_eq!(refusal(known), None);
+        }
+        for unknown in ["answer.body", "answer.body.id", "answer.header.x-id"] {
+            assert!(refusal(unknown).unwrap().contains("of a `login` alone"));
+        }
+        assert!(refusal("path.ide").unwrap().contains("did you mean `$(path.id)`?"));
+    }
 }

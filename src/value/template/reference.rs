@@ -1,11 +1,11 @@
-//! What a template may refer to. The names are the contract of the configuration, so those that
-//! belong to features which this version does not have are told apart from typing mistakes.
+//! What a template may refer to. The names are the contract of the configuration, and one that is
+//! misspelt is told what was probably meant.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::value::token::check_token;
-use crate::value::{HeaderName, Invalid, nearest};
+use crate::value::{BodyPath, HeaderName, Invalid, nearest};
 
 /// Something about a request that a template names. An environment variable is none: it is
 /// resolved before a template exists.
@@ -29,22 +29,62 @@ pub enum Reference {
     RequestPath,
     /// `path.NAME`: the part of the path that the route's pattern calls so, percent-decoded.
     Path(String),
+    /// `identity.NAME`: what is known of who is asking, once that was checked: a claim, or one that
+    /// dots lead to.
+    Identity(Box<str>),
+    /// `consumer.name` and its like: the consumer that who is asking belongs to.
+    Consumer(ConsumerField),
+    /// `answer.body…` or `answer.header.NAME`: what a service answered to a login.
+    Answer(AnswerPart),
+}
+
+/// What may be asked of a consumer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ConsumerField {
+    /// `consumer.name`: its name.
+    Name,
+    /// `consumer.tier`: its tier, if it has one.
+    Tier,
+    /// `consumer.roles`: its roles.
+    Roles,
+    /// `consumer.tags`: its tags.
+    Tags,
+}
+
+/// What may be asked of a service's answer.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum AnswerPart {
+    /// `answer.body`, or a place in it such as `answer.body.user.id`.
+    Body(BodyPath),
+    /// `answer.header.NAME`: the value of a header.
+    Header(http::HeaderName),
 }
 
 /// The references that are whole words.
-const PLAIN: [(&str, Reference); 5] = [
+const PLAIN: [(&str, Reference); 9] = [
     ("client.ip", Reference::ClientIp),
     ("request.id", Reference::RequestId),
     ("request.method", Reference::RequestMethod),
     ("request.host", Reference::RequestHost),
     ("request.path", Reference::RequestPath),
+    ("consumer.name", Reference::Consumer(ConsumerField::Name)),
+    ("consumer.tier", Reference::Consumer(ConsumerField::Tier)),
+    ("consumer.roles", Reference::Consumer(ConsumerField::Roles)),
+    ("consumer.tags", Reference::Consumer(ConsumerField::Tags)),
 ];
 
 /// What stands before a name in the others.
-const NAMED: [&str; 6] = ["header.", "query.", "cookie.", "path.", "env:", "file:"];
-
-/// The beginnings that mean something elsewhere in the configuration, or will.
-const ELSEWHERE: [&str; 3] = ["consumer.", "identity.", "answer."];
+const NAMED: [&str; 9] = [
+    "header.",
+    "query.",
+    "cookie.",
+    "path.",
+    "identity.",
+    "answer.body.",
+    "answer.header.",
+    "env:",
+    "file:",
+];
 
 impl FromStr for Reference {
     type Err = Invalid;
@@ -72,8 +112,16 @@ impl FromStr for Reference {
             }
             return Ok(Reference::Path(name.to_owned()));
         }
-        if ELSEWHERE.iter().any(|beginning| text.starts_with(beginning)) {
-            return Err(Invalid::new(format!("the reference `{text}` is not available here")));
+        if text == "identity" || text == "identity." {
+            return Err(Invalid::new(
+                "`identity` alone says nothing: name a claim, as `identity.sub` does",
+            ));
+        }
+        if let Some(name) = text.strip_prefix("identity.") {
+            return Ok(Reference::Identity(name.into()));
+        }
+        if let Some(part) = text.strip_prefix("answer.") {
+            return part.parse().map(Reference::Answer);
         }
         Err(unknown(text))
     }
@@ -82,29 +130,68 @@ impl FromStr for Reference {
 /// Whether text that is no reference was probably meant to be one: `client.pi`, and not
 /// `127.0.0.1:8080`.
 pub(super) fn looks_like_one(text: &str) -> bool {
-    let heads = NAMED.iter().chain(&ELSEWHERE).copied().chain(["client.", "request."]);
-    let heads = heads.map(|head| &head[..head.len() - 1]);
-    text.split_once(['.', ':']).is_some_and(|(head, _)| nearest(head, heads).is_some())
+    let heads = NAMED.iter().map(|beginning| head(beginning));
+    let heads = heads.chain(["client", "request", "consumer"]);
+    text.contains(['.', ':']) && nearest(head(text), heads).is_some()
+}
+
+/// The first word of a reference.
+fn head(text: &str) -> &str {
+    text.find(['.', ':']).map_or(text, |at| &text[..at])
+}
+
+impl FromStr for AnswerPart {
+    type Err = Invalid;
+
+    /// Reads what stands behind `answer.`.
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let end = text.find(['.', '[']).unwrap_or(text.len());
+        match text.split_at(end) {
+            ("body", _) => text.parse().map(AnswerPart::Body),
+            ("header", name) if name.starts_with('.') => {
+                Ok(AnswerPart::Header(name[1..].parse::<HeaderName>()?.into_inner()))
+            }
+            (word, rest) => Err(Invalid::new(match nearest(word, ["body", "header"]) {
+                Some("header") if rest.is_empty() => {
+                    format!("unknown reference `answer.{text}`: did you mean `answer.header.NAME`?")
+                }
+                Some(meant) => {
+                    let meant = format!("answer.{meant}{rest}");
+                    format!("unknown reference `answer.{text}`: did you mean `{meant}`?")
+                }
+                None => format!(
+                    "unknown reference `answer.{text}`: there are `answer.body`, `answer.body.NAME` \
+                     and `answer.header.NAME`"
+                ),
+            })),
+        }
+    }
 }
 
 /// Answers a reference that means nothing with the one that was probably meant.
 fn unknown(text: &str) -> Invalid {
-    let (head, tail) = match text.find(['.', ':']) {
-        Some(at) => (&text[..at], &text[at + 1..]),
-        None => (text, ""),
-    };
-    let heads = NAMED.map(|beginning| &beginning[..beginning.len() - 1]);
+    let plain = || PLAIN.iter().map(|(word, _)| *word);
+    let word = head(text);
+    let tail = text.get(word.len() + 1..).unwrap_or_default();
     // A whole word is the better guess: `client.pi` is closer to `client.ip` than to a header.
-    let meant =
-        nearest(text, PLAIN.iter().map(|(word, _)| *word)).map(str::to_owned).or_else(|| {
-            let head = nearest(head, heads)?;
-            let beginning = NAMED.iter().find(|beginning| beginning.starts_with(head))?;
-            Some(format!("{beginning}{}", if tail.is_empty() { "NAME" } else { tail }))
-        });
+    let meant = nearest(text, plain()).map(str::to_owned).or_else(|| {
+        let meant = nearest(word, NAMED.map(head))?;
+        let beginning = NAMED.iter().find(|beginning| head(beginning) == meant)?;
+        Some(match tail {
+            "" => format!("{beginning}NAME"),
+            // Its second word may be right, or be told the next time.
+            tail if meant == "answer" => format!("answer.{tail}"),
+            tail => format!("{beginning}{tail}"),
+        })
+    });
     Invalid::new(match meant {
         Some(meant) => format!("unknown reference `{text}`: did you mean `{meant}`?"),
+        None if plain().any(|known| head(known) == word) => {
+            let same: Vec<_> = plain().filter(|known| head(known) == word).collect();
+            format!("unknown reference `{text}`: there are {}", same.join(", "))
+        }
         None => {
-            let plain: Vec<_> = PLAIN.iter().map(|(word, _)| *word).collect();
+            let plain: Vec<_> = plain().collect();
             format!(
                 "unknown reference `{text}`: there are {}, {}NAME",
                 plain.join(", "),
@@ -121,11 +208,18 @@ impl fmt::Display for Reference {
             Reference::Query(name) => write!(f, "query.{name}"),
             Reference::Cookie(name) => write!(f, "cookie.{name}"),
             Reference::Path(name) => write!(f, "path.{name}"),
+            Reference::Identity(name) => write!(f, "identity.{name}"),
+            Reference::Answer(AnswerPart::Body(path)) => write!(f, "answer.{path}"),
+            Reference::Answer(AnswerPart::Header(name)) => write!(f, "answer.header.{name}"),
             Reference::ClientIp => f.write_str("client.ip"),
             Reference::RequestId => f.write_str("request.id"),
             Reference::RequestMethod => f.write_str("request.method"),
             Reference::RequestHost => f.write_str("request.host"),
             Reference::RequestPath => f.write_str("request.path"),
+            Reference::Consumer(ConsumerField::Name) => f.write_str("consumer.name"),
+            Reference::Consumer(ConsumerField::Tier) => f.write_str("consumer.tier"),
+            Reference::Consumer(ConsumerField::Roles) => f.write_str("consumer.roles"),
+            Reference::Consumer(ConsumerField::Tags) => f.write_str("consumer.tags"),
         }
     }
 }
@@ -140,7 +234,21 @@ mod tests {
 
     #[test]
     fn display_parses_back() {
-        let named = ["header.x-id", "query.page[size]", "cookie.session", "path.id"];
+        let named = [
+            "header.x-id",
+            "query.page[size]",
+            "cookie.session",
+            "path.id",
+            "identity.sub",
+            "identity.realm_access.roles",
+            "identity.https://example.com/roles",
+            "answer.body",
+            "answer.body.user.id",
+            "answer.body.roles[0]",
+            "answer.body[0].id",
+            "answer.body[\"a.b\"]",
+            "answer.header.x-user",
+        ];
         for text in PLAIN.iter().map(|(word, _)| *word).chain(named) {
             assert_eq!(text.parse::<Reference>().unwrap().to_string(), text);
         }
@@ -163,10 +271,34 @@ mod tests {
     }
 
     #[test]
-    fn reference_of_another_place_is_not_available() {
-        for text in ["consumer.name", "identity.sub", "answer.body.id"] {
-            assert_eq!(refusal(text), format!("the reference `{text}` is not available here"));
+    fn what_is_known_of_who_is_asking_is_told_apart_from_typing_mistakes() {
+        assert_eq!("identity.a.b".parse(), Ok(Reference::Identity("a.b".into())));
+        assert_eq!("consumer.tier".parse(), Ok(Reference::Consumer(ConsumerField::Tier)));
+        for alone in ["identity", "identity."] {
+            assert!(refusal(alone).contains("as `identity.sub` does"));
         }
+        assert!(refusal("consumer.tiers").contains("did you mean `consumer.tier`?"));
+        assert!(refusal("consumer").contains("there are consumer.name, consumer.tier, consumer.r"));
+        assert!(refusal("customer.name").contains("did you mean `consumer.name`?"));
+        assert!(refusal("identiy.sub").contains("did you mean `identity.sub`?"));
+    }
+
+    #[test]
+    fn an_answer_has_a_body_and_headers() {
+        assert_eq!(
+            "answer.body.id".parse(),
+            Ok(Reference::Answer(AnswerPart::Body("body.id".parse().unwrap())))
+        );
+        let header = AnswerPart::Header(http::HeaderName::from_static("x-id"));
+        assert_eq!("answer.header.X-Id".parse(), Ok(Reference::Answer(header)));
+        assert!(refusal("answer.body.").contains("no place in a body"));
+        assert!(refusal("answer.header.").contains("a header name is missing"));
+        assert!(refusal("answer.header").contains("did you mean `answer.header.NAME`?"));
+        assert!(refusal("answer.headers.x-id").contains("did you mean `answer.header.x-id`?"));
+        assert!(refusal("answer.bdy.id").contains("did you mean `answer.body.id`?"));
+        assert!(refusal("answer.status").contains("there are `answer.body`, `answer.body.NAME`"));
+        assert!(refusal("answer").contains("did you mean `answer.body.NAME`?"));
+        assert!(refusal("anwser.header.x-id").contains("did you mean `answer.header.x-id`?"));
     }
 
     #[test]

@@ -88,6 +88,23 @@ fn references_are_replaced() {
 }
 
 #[test]
+fn a_template_that_is_one_reference_is_told_from_text() {
+    assert_eq!(template("$( client.ip )").as_reference(), Some(&Reference::ClientIp));
+    assert_eq!(template("$(client.ip ?? env:NONE)").as_reference(), Some(&Reference::ClientIp));
+    for text in [
+        "",
+        "text",
+        "a$(client.ip)",
+        "$(client.ip)$(client.ip)",
+        "$(client.ip ?? request.id)",
+        "$(client.ip ?? \"none\")",
+        "$(env:REGION)",
+    ] {
+        assert_eq!(template(text).as_reference(), None, "{text}");
+    }
+}
+
+#[test]
 fn first_alternative_that_is_there_wins() {
     assert_eq!(rendered("$(header.x-none ?? header.x-user ?? client.ip)").as_deref(), Some("ann"));
     assert_eq!(rendered("$(header.x-none??header.x-user)").as_deref(), Some("ann"));
@@ -162,7 +179,7 @@ fn malformed_template_hears_what_is_wrong() {
         ("$(header.x ?? \"a)", "is not closed"),
         ("$(env:)", "after `env:`, is missing"),
         ("$(client.pi)", "did you mean `client.ip`?"),
-        ("$(identity.sub)", "not available here"),
+        ("$(identity)", "`identity` alone says nothing"),
     ] {
         let refusal = refusal(text);
         assert!(refusal.contains(message), "{text}: {refusal}");
