@@ -4,11 +4,14 @@
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use http::HeaderValue;
 use sluicegate::config::Loaded;
-use sluicegate::exchange::{Connection, Facts, Listener, PathRules, Request, Response, Timeouts};
+use sluicegate::exchange::{
+    Authentication, Connection, Facts, Listener, PathRules, Response, Timeouts,
+};
 use sluicegate::exchange::{Trace, UpstreamRequest, request_id};
-use sluicegate::policy::{Block, Chain, Compiler, Scope, States};
+use sluicegate::policy::{Block, Chain, Compiler, Request, Scope, States};
 use sluicegate::shared::Shared;
 use sluicegate::snapshot;
+use sluicegate::upstream::ask::Nobody;
 use sluicegate::value::CidrSet;
 use std::fmt::Write;
 use std::hint::black_box;
@@ -31,6 +34,7 @@ fn facts() -> Facts {
         trace: Trace::keep_or_make(&http::HeaderMap::new()),
         client: peer.ip(),
         parameters: None,
+        authentication: Authentication::default(),
         connection: Arc::new(Connection::new(listener, peer, false, now)),
     }
 }
@@ -43,7 +47,7 @@ fn chain(yaml: &str) -> Chain {
 
 fn policies(criterion: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let facts = facts();
+    let mut facts = facts();
     let request = http::Request::get("/api/users/1?a=b").header("host", "api.example.com");
     let client = request.body(()).unwrap().into_parts().0;
     let mut group = criterion.benchmark_group("policies");
@@ -63,7 +67,7 @@ fn policies(criterion: &mut Criterion) {
                 let mut states = States::default();
                 let mut upstream = client.clone();
                 let mut answer = http::Response::new(()).into_parts().0;
-                let mut request = Request { head: &client, facts: &facts };
+                let mut request = Request { head: &client, facts: &mut facts, services: &Nobody };
                 let judged = runtime.block_on(chain.on_request(&mut request, &mut states));
                 let head = &mut upstream;
                 let mut request = UpstreamRequest { head, client: &client, facts: &facts };

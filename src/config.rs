@@ -7,6 +7,7 @@
 
 pub mod backends;
 mod conditions;
+mod identity;
 mod listener;
 mod load;
 mod mirror;
@@ -24,6 +25,7 @@ mod yaml;
 
 pub use backends::{BackendConfig, WhenConfig, split};
 pub use conditions::{ConditionConfig, Conditions, TestConfig};
+pub use identity::IdentityConfig;
 pub use listener::{Certificate, ListenerConfig, ListenerTimeouts, ListenerTls, WireProtocol};
 pub use load::Loaded;
 pub use mirror::{DiffConfig, MirrorConfig};
@@ -69,6 +71,9 @@ pub struct Document {
     /// What is written down about requests.
     #[serde(default)]
     pub telemetry: TelemetryConfig,
+    /// What services are told of who is asking.
+    #[serde(default)]
+    pub identity: IdentityConfig,
     /// How the process ends.
     #[serde(default)]
     pub shutdown: ShutdownConfig,

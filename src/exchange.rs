@@ -12,13 +12,15 @@ pub mod request_id;
 #[cfg(test)]
 pub(crate) mod sample;
 mod trace;
+mod vouched;
 
 pub use connection::{Connection, InFlight, Listener, Phase, Timeouts};
 pub use field::FieldValue;
-pub use identity::{Consumer, Identity};
+pub use identity::{Authentication, Consumer, Identity};
 pub use normalise::{EmptySegments, EncodedSlashes, PathRules};
 pub use parameters::Parameters;
 pub use trace::Trace;
+pub use vouched::Vouched;
 
 use crate::value::{Reference, Source};
 use http::{HeaderValue, request, response};
@@ -42,6 +44,8 @@ pub struct Facts {
     pub client: IpAddr,
     /// Where the path's named parts are found, once the route is known and if it names any.
     pub parameters: Option<Arc<Parameters>>,
+    /// Who is asking, as far as that was asked.
+    pub authentication: Authentication,
     /// The connection that it came on.
     pub connection: Arc<Connection>,
 }
@@ -51,15 +55,14 @@ impl Facts {
     pub fn request_id(&self) -> &str {
         self.request_id.to_str().unwrap_or_default()
     }
-}
 
-/// A request on its way in.
-#[derive(Debug)]
-pub struct Request<'a> {
-    /// The client's head.
-    pub head: &'a request::Parts,
-    /// What is known of it.
-    pub facts: &'a Facts,
+    /// Who is asking, where that was found out.
+    pub fn identity(&self) -> Option<&Arc<Identity>> {
+        match &self.authentication {
+            Authentication::Known(identity) => Some(identity),
+            _ => None,
+        }
+    }
 }
 
 /// A request on its way to a service: an owned copy of the head, made anew for each attempt.
@@ -115,7 +118,10 @@ impl Source for References<'_> {
                 self.facts.parameters.as_ref()?.value(self.head.uri.path(), name)
             }
             Reference::Cookie(name) => cookie(self.head, name).map(Cow::Borrowed),
-            Reference::Identity(_) | Reference::Consumer(_) | Reference::Answer(_) => None,
+            Reference::Identity(name) => self.facts.identity()?.text(name),
+            Reference::Consumer(field) => self.facts.identity()?.consumer.as_ref()?.text(*field),
+            // It is known to a login alone, which has a source of its own.
+            Reference::Answer(_) => None,
         }
     }
 }

@@ -15,16 +15,20 @@ pub mod retry;
 pub mod timeouts;
 pub mod transform;
 
+mod build;
 mod setting;
 #[cfg(test)]
 mod tests;
 
+pub use build::Build;
 pub use setting::Setting;
 
-use crate::exchange::{Request, Response, UpstreamRequest};
+use crate::exchange::{Facts, Response, UpstreamRequest};
 use crate::reply::{Rejection, Stop};
+use crate::upstream::ask::Ask;
 use crate::value::{Invalid, Reference, Step};
 use bytes::Bytes;
+use http::request;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -52,12 +56,22 @@ pub trait Kind: Sized + Send + Sync + 'static {
     }
 
     /// Turns what was typed into what it means.
-    fn compile(config: &Self::Config) -> Result<Self, Invalid>;
+    fn compile(config: &Self::Config, build: &Build) -> Result<Self, Invalid>;
 
     /// Lists what its templates refer to, so that a route can be told of what it does not have.
     fn references(&self) -> Vec<&Reference> {
         Vec::new()
     }
+}
+
+/// A request on its way in, as a policy sees it.
+pub struct Request<'a> {
+    /// The client's head.
+    pub head: &'a request::Parts,
+    /// What is known of it.
+    pub facts: &'a mut Facts,
+    /// What asks a service on the policy's own account.
+    pub services: &'a dyn Ask,
 }
 
 /// A kind that acts on the exchange itself, by the hooks that it fills in.
@@ -139,6 +153,7 @@ fn resolve<K: Kind>(
     name: &'static str,
     memo: &mut Memo<K>,
     scopes: &[Scope<'_>],
+    build: &Build,
     wrong: &mut Vec<Invalid>,
     setting: impl Fn(&Block) -> Option<&Setting<K::Config>>,
 ) -> Result<Option<Arc<K>>, Told> {
@@ -148,7 +163,7 @@ fn resolve<K: Kind>(
         return known.clone();
     }
     let config = said().fold(None, |outer, (_, inner)| K::fold(outer, inner.clone()));
-    let compiled = config.map(|config| K::compile(&config)).transpose();
+    let compiled = config.map(|config| K::compile(&config, build)).transpose();
     let compiled = compiled.map(|kind| kind.map(Arc::new)).map_err(|mut invalid| {
         // The most specific scope had the last word, so the mistake is most likely there.
         invalid.at.insert(0, name.into());
@@ -207,13 +222,19 @@ macro_rules! policies {
         }
 
         /// Compiles the blocks of one document.
-        #[derive(Debug, Default)]
+        #[derive(Default)]
         pub struct Compiler {
+            build: Build,
             $($policy: Memo<$Policy>,)+
             $($stage: Memo<$Stage>,)+
         }
 
         impl Compiler {
+            /// A compiler of blocks that refer to what is built already.
+            pub fn new(build: Build) -> Self {
+                Compiler { build, ..Compiler::default() }
+            }
+
             /// Finds what the scopes, the least specific first, mean together. Adds what is
             /// wrong with them; then there is no result.
             pub fn compile(
@@ -223,11 +244,11 @@ macro_rules! policies {
             ) -> Option<(Chain, Stages)> {
                 // Every kind is looked at before the first that is wrong ends it.
                 $(let $policy = resolve(
-                    stringify!($policy), &mut self.$policy, scopes, wrong,
+                    stringify!($policy), &mut self.$policy, scopes, &self.build, wrong,
                     |block| block.$policy.as_ref(),
                 );)+
                 $(let $stage = resolve(
-                    stringify!($stage), &mut self.$stage, scopes, wrong,
+                    stringify!($stage), &mut self.$stage, scopes, &self.build, wrong,
                     |block| block.$stage.as_ref(),
                 );)+
                 let chain = Chain { $($policy: $policy.ok()?,)+ };
@@ -300,14 +321,15 @@ policies! {
     // In the order in which they see a request; they see its answer the other way round.
     chain {
         ip_filter: ip_filter::IpFilter,
+        // Before `auth`, since a preflight carries no credentials.
         cors: cors::Cors,
         request_size: request_size::RequestSize,
+        auth: auth::Auth,
         deprecation: deprecation::Deprecation,
         transform: transform::Transform,
     }
     // Kinds that a stage of the proxy owns: written in the same block, run by that stage.
     stages {
-        auth: auth::Auth,
         timeouts: crate::upstream::Timeouts,
         retry: crate::upstream::retry::Retry,
         circuit_breaker: circuit_breaker::CircuitBreaker,
@@ -315,6 +337,11 @@ policies! {
 }
 
 impl Chain {
+    /// Whether it has an auth decision.
+    pub fn says_who_may_ask(&self) -> bool {
+        self.auth.is_some()
+    }
+
     /// Whether one of its policies answers preflights.
     pub fn answers_preflights(&self) -> bool {
         self.cors.is_some()

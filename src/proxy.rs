@@ -10,6 +10,7 @@
 
 mod admit;
 mod arrive;
+mod ask;
 mod attempt;
 mod claims;
 mod exchange;

@@ -17,7 +17,7 @@ pub use view::{Current, ServiceView, View};
 
 use crate::answer::Answer;
 use crate::config::{Loaded, Report, Severity};
-use crate::exchange::Parameters;
+use crate::exchange::{Parameters, Vouched};
 use crate::policy::Chain;
 use crate::route::Matcher;
 use crate::shared::Shared;
@@ -45,6 +45,8 @@ pub struct Snapshot {
     pub services: Vec<Arc<Service>>,
     /// The header that carries the request id.
     pub request_id_header: http::HeaderName,
+    /// What services are told of who is asking.
+    pub vouched: Arc<Vouched>,
 }
 
 /// A compiled route.

@@ -2,6 +2,7 @@
 
 pub mod adaptive;
 mod address;
+pub mod ask;
 pub mod balance;
 pub mod breaker;
 pub mod bulkhead;

@@ -96,7 +96,7 @@ impl Respond {
     pub fn reply(&self, references: References<'_>) -> Reply {
         let mut reply = self.fixed.clone();
         let made = self.fields.iter();
-        let made = made.filter_map(|(name, value)| Some((name.clone(), value.of(references)?)));
+        let made = made.filter_map(|(name, value)| Some((name.clone(), value.of(&references)?)));
         reply.headers.extend(made);
         if let Some((template, escape)) = &self.body {
             let mut body = Vec::new();

@@ -1,7 +1,6 @@
 //! The value of a header field that the configuration gives.
 
-use super::References;
-use crate::value::{Fields, Invalid, Reference, Template};
+use crate::value::{Fields, Invalid, Reference, Source, Template};
 use http::{HeaderName, HeaderValue};
 
 /// A value that is known, or one that each request makes.
@@ -35,12 +34,12 @@ impl FieldValue {
     }
 
     /// Its value for one request; none where a reference has none, or where it is no field value.
-    pub fn of(&self, references: References<'_>) -> Option<HeaderValue> {
+    pub fn of(&self, references: &impl Source) -> Option<HeaderValue> {
         match self {
             FieldValue::Fixed(value) => Some(value.clone()),
             FieldValue::Made(template) => {
                 let mut value = Vec::new();
-                template.render(&references, &mut value).then_some(())?;
+                template.render(references, &mut value).then_some(())?;
                 HeaderValue::from_bytes(&value).ok()
             }
         }

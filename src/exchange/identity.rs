@@ -1,9 +1,31 @@
 //! Who is asking: what was found out and can be relied on.
 
+use crate::value::ConsumerField;
+use http::{HeaderName, HeaderValue};
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
+
+/// How the question of who is asking was answered.
+#[derive(Debug, Default)]
+pub enum Authentication {
+    /// Nobody has asked it yet, or nobody will.
+    #[default]
+    Unasked,
+    /// The client showed no credential, and needs none here.
+    Anonymous,
+    /// It was found out.
+    Known(Arc<Identity>),
+    /// What the client showed proves nothing. Limits that count failures go by this.
+    Refused {
+        /// The kind of credential, as the configuration calls it; none where there was none.
+        way: Option<&'static str>,
+        /// Whom it claimed to be, where it said so: a user's name. It is not to be relied on.
+        claimed: Option<Box<str>>,
+    },
+}
 
 /// Who is asking. Made by what checked a credential, and never by what a client says.
 pub struct Identity {
@@ -19,6 +41,8 @@ pub struct Identity {
     pub consumer: Option<Arc<Consumer>>,
     /// From when on it must not be relied on.
     pub expires: Option<SystemTime>,
+    /// The fields that tell services of it and are the same for each of its requests.
+    pub vouched: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// A caller that the configuration knows by name.
@@ -44,6 +68,56 @@ impl Identity {
     /// claim whose own name has the dots, as names that are URLs do, comes first.
     pub fn claim(&self, name: &str) -> Option<&Value> {
         find(&self.claims, name)
+    }
+
+    /// What `$(identity.NAME)` stands for: the roles, the scopes, or a claim as text.
+    pub fn text(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        match name {
+            "roles" if !self.roles.is_empty() => Some(list(&self.roles)),
+            "scopes" if !self.scopes.is_empty() => Some(list(&self.scopes)),
+            name => text(self.claim(name)?),
+        }
+    }
+}
+
+impl Consumer {
+    /// What `$(consumer.…)` stands for.
+    pub fn text(&self, field: ConsumerField) -> Option<Cow<'_, [u8]>> {
+        match field {
+            ConsumerField::Name => Some(self.name.as_bytes().into()),
+            ConsumerField::Tier => Some(self.tier.as_ref()?.as_bytes().into()),
+            ConsumerField::Roles => Some(list(&self.roles)),
+            ConsumerField::Tags => Some(list(&self.tags)),
+        }
+    }
+}
+
+/// A claim as text: what is no text by itself is JSON, and a list has commas.
+fn text(value: &Value) -> Option<Cow<'_, [u8]>> {
+    match value {
+        Value::Null => None,
+        Value::String(text) => Some(text.as_bytes().into()),
+        Value::Array(elements) => {
+            let elements: Vec<Box<str>> = elements
+                .iter()
+                .filter_map(|element| Some(String::from_utf8_lossy(&text(element)?).into()))
+                .collect();
+            Some(list(&elements).into_owned().into())
+        }
+        other => Some(other.to_string().into_bytes().into()),
+    }
+}
+
+/// Elements with commas between them. One that has a comma itself would pass for two, so its own
+/// are percent-encoded.
+fn list(elements: &[Box<str>]) -> Cow<'_, [u8]> {
+    match elements {
+        [only] if !only.contains(',') => only.as_bytes().into(),
+        elements => {
+            let elements: Vec<String> =
+                elements.iter().map(|element| element.replace(',', "%2C")).collect();
+            elements.join(",").into_bytes().into()
+        }
     }
 }
 
@@ -88,11 +162,19 @@ mod tests {
             scopes: Vec::new(),
             consumer: None,
             expires: None,
+            vouched: Vec::new(),
         };
         assert_eq!(identity.subject(), Some("u1"));
         assert_eq!(identity.claim("https://example.com/roles"), Some(&json!(["a"])));
         assert_eq!(identity.claim("realm_access.roles"), Some(&json!(["b"])));
         assert_eq!(identity.claim("realm_access.groups"), None);
         assert!(!format!("{identity:?}").contains("u1"));
+    }
+
+    #[test]
+    fn a_role_with_a_comma_does_not_pass_for_two() {
+        let value = json!(["a,admin", "b", 3, null]);
+        assert_eq!(text(&value).as_deref(), Some(&b"a%2Cadmin,b,3"[..]));
+        assert_eq!(list(&["one".into()]).as_ref(), b"one");
     }
 }

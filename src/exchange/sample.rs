@@ -1,6 +1,6 @@
 //! An exchange for unit tests, which is like any other.
 
-use super::{Connection, Facts, Listener, PathRules, Timeouts, Trace, request_id};
+use super::{Authentication, Connection, Facts, Listener, PathRules, Timeouts, Trace, request_id};
 use crate::value::CidrSet;
 use http::HeaderMap;
 use std::net::SocketAddr;
@@ -24,6 +24,7 @@ pub fn facts() -> Facts {
         trace: Trace::keep_or_make(&HeaderMap::new()),
         client: peer.ip(),
         parameters: None,
+        authentication: Authentication::default(),
         connection: Arc::new(Connection::new(Arc::new(listener), peer, false, now)),
     }
 }

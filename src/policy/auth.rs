@@ -1,32 +1,28 @@
 //! The auth decision of a route: a route that has none does not pass the check.
-//!
-//! So far there is one decision, `none`: anyone may ask. Ways to find out who is asking will be
-//! further settings of this kind.
 
-use super::{Kind, Setting};
+use super::{Build, Kind, Policy, Request, Setting};
+use crate::exchange::UpstreamRequest;
+use crate::reply::{Rejection, Stop};
 use crate::value::Invalid;
-use crate::value::schema::word_schema;
-use serde::de::{Deserialize, Deserializer, Error, IgnoredAny};
+use http::header::AUTHORIZATION;
+use schemars::JsonSchema;
+use serde::Deserialize;
 
 /// How a route finds out who is asking.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Auth {
-    /// It does not: anyone may ask.
-    Open,
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Auth")]
+pub struct Config {
+    /// Whether the credential goes on to the service, which then has to check it itself. It is
+    /// taken out of the request where this is left out.
+    pub forward_credentials: bool,
 }
 
-/// The settings of [`Auth`], beside `none`: there are no others yet.
-#[derive(Debug, Clone, Copy)]
-pub struct Config(Auth);
-
-impl<'de> Deserialize<'de> for Config {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        IgnoredAny::deserialize(deserializer)?;
-        Err(D::Error::custom("`none` is the only auth decision that this version knows"))
-    }
+/// How a route finds out who is asking.
+#[derive(Debug)]
+pub struct Auth {
+    forward_credentials: bool,
 }
-
-word_schema!(Config, "Auth", "How a route finds out who is asking; so far it does not.", {"const": "none"});
 
 impl Kind for Auth {
     type Config = Config;
@@ -34,12 +30,31 @@ impl Kind for Auth {
     /// `none` is a decision here, not the lack of one.
     fn fold(_outer: Option<Config>, inner: Setting<Config>) -> Option<Config> {
         match inner {
-            Setting::Off => Some(Config(Auth::Open)),
+            Setting::Off => Some(Config::default()),
             Setting::Set(config) => Some(config),
         }
     }
 
-    fn compile(config: &Config) -> Result<Self, Invalid> {
-        Ok(config.0)
+    fn compile(config: &Config, _: &Build) -> Result<Self, Invalid> {
+        Ok(Auth { forward_credentials: config.forward_credentials })
+    }
+}
+
+impl Policy for Auth {
+    type State = ();
+
+    async fn on_request(&self, _: &mut Request<'_>, _: &mut ()) -> Result<(), Stop> {
+        Ok(())
+    }
+
+    fn on_upstream_request(
+        &self,
+        request: &mut UpstreamRequest<'_>,
+        _: &mut (),
+    ) -> Result<(), Rejection> {
+        if !self.forward_credentials {
+            request.head.headers.remove(AUTHORIZATION);
+        }
+        Ok(())
     }
 }

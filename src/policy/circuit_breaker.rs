@@ -1,7 +1,7 @@
 //! When nobody asks a service for a while, and what answers meanwhile. The proxy's stages ask the
 //! breaker for leave, and tell it what became of each attempt.
 
-use super::Kind;
+use super::{Build, Kind};
 use crate::answer::respond::{self, Respond};
 use crate::upstream::breaker::{FailureRate, Settings};
 use crate::value::{self, Fields, Invalid, Name, Percent, Reference, Template};
@@ -93,7 +93,7 @@ pub enum Fallback {
 impl Kind for CircuitBreaker {
     type Config = Config;
 
-    fn compile(config: &Config) -> Result<Self, Invalid> {
+    fn compile(config: &Config, _: &Build) -> Result<Self, Invalid> {
         let fallback = config.fallback.as_ref().map(Fallback::compile).transpose();
         let fallback = fallback.map_err(|invalid| invalid.under("fallback"))?;
         let settings = settings(config)?;
@@ -187,7 +187,7 @@ mod tests {
     use super::*;
 
     fn compile(yaml: &str) -> Result<CircuitBreaker, Invalid> {
-        CircuitBreaker::compile(&serde_yaml::from_str(yaml).unwrap())
+        CircuitBreaker::compile(&serde_yaml::from_str(yaml).unwrap(), &Build::default())
     }
 
     fn refusal(yaml: &str) -> String {

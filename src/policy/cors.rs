@@ -10,8 +10,8 @@ mod origins;
 
 pub use origins::Origin;
 
-use super::{Kind, Policy};
-use crate::exchange::{Request, Response};
+use super::{Build, Kind, Policy, Request};
+use crate::exchange::Response;
 use crate::reply::{Reply, Stop};
 use crate::value::{Duration, HeaderName, Invalid, Method, OneOrMany};
 use bytes::Bytes;
@@ -89,7 +89,7 @@ pub struct Preflight(bool);
 impl Kind for Cors {
     type Config = Config;
 
-    fn compile(config: &Config) -> Result<Self, Invalid> {
+    fn compile(config: &Config, _: &Build) -> Result<Self, Invalid> {
         let origins = Origins::compile(&config.origins);
         let cors = Cors {
             origins: origins.map_err(|invalid| invalid.under("origins"))?,

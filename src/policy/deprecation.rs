@@ -1,7 +1,7 @@
 //! Tells clients that what they use is going to end: since when they should not use it any more
 //! (RFC 9745), from when on it may be gone (RFC 8594), and where they read what to do.
 
-use super::{Kind, Policy};
+use super::{Build, Kind, Policy};
 use crate::exchange::Response;
 use crate::value::{Invalid, Moment};
 use http::header::LINK;
@@ -36,7 +36,7 @@ pub struct Deprecation {
 impl Kind for Deprecation {
     type Config = Config;
 
-    fn compile(config: &Config) -> Result<Self, Invalid> {
+    fn compile(config: &Config, _: &Build) -> Result<Self, Invalid> {
         let Config { since, sunset, link } = config;
         if since.is_none() && sunset.is_none() {
             return Err(Invalid::new("at least one of `since` and `sunset` is needed"));
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     fn compile(yaml: &str) -> Result<Deprecation, Invalid> {
-        Deprecation::compile(&serde_yaml::from_str(yaml).unwrap())
+        Deprecation::compile(&serde_yaml::from_str(yaml).unwrap(), &Build::default())
     }
 
     fn refusal(yaml: &str) -> String {

@@ -1,7 +1,6 @@
 //! Lets clients in, or keeps them out, by their address.
 
-use super::{Kind, Policy, Setting};
-use crate::exchange::Request;
+use super::{Build, Kind, Policy, Request, Setting};
 use crate::reply::{Rejection, Stop};
 use crate::value::{Cidr, CidrSet, Invalid};
 use schemars::JsonSchema;
@@ -42,7 +41,7 @@ impl Kind for IpFilter {
         Some(Config { allow: inner.allow, deny: denied })
     }
 
-    fn compile(config: &Config) -> Result<Self, Invalid> {
+    fn compile(config: &Config, _: &Build) -> Result<Self, Invalid> {
         // It could be meant either way, and one of them is open to the world.
         if config.allow.as_ref().is_some_and(Vec::is_empty) {
             let message = "an empty list lets nobody in; leave `allow` out if anyone may ask";

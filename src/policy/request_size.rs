@@ -1,7 +1,7 @@
 //! Refuses requests that are larger than a route takes.
 
-use super::{Kind, Policy};
-use crate::exchange::{Request, UpstreamRequest};
+use super::{Build, Kind, Policy, Request};
+use crate::exchange::UpstreamRequest;
 use crate::reply::{Rejection, Stop};
 use crate::value::{ByteSize, Invalid};
 use bytes::Bytes;
@@ -36,7 +36,7 @@ pub struct Received(u64);
 impl Kind for RequestSize {
     type Config = Config;
 
-    fn compile(config: &Config) -> Result<Self, Invalid> {
+    fn compile(config: &Config, _: &Build) -> Result<Self, Invalid> {
         Ok(RequestSize {
             body: config.body.map(|size| size.0),
             headers: config.headers.map(|size| size.0),

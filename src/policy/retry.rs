@@ -1,6 +1,6 @@
 //! When an attempt that failed is made again. The proxy's stages make them.
 
-use super::Kind;
+use super::{Build, Kind};
 use crate::upstream::retry::{Backoff, Condition, Conditions, Methods, Retry, RetryLimit};
 use crate::value::{self, Invalid, OneOrMany, Percent, Span};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -81,7 +81,7 @@ pub struct BudgetParts {
 impl Kind for Retry {
     type Config = Config;
 
-    fn compile(config: &Config) -> Result<Self, Invalid> {
+    fn compile(config: &Config, _: &Build) -> Result<Self, Invalid> {
         let attempts = config.attempts.unwrap_or(Retry::DEFAULT.attempts);
         if !(1..=10).contains(&attempts) {
             let message = format!("{attempts} is out of range: write 1 (no retries) to 10 tries");
@@ -206,7 +206,7 @@ mod tests {
 
     fn compile(yaml: &str) -> Result<Retry, String> {
         let config: Config = serde_yaml::from_str(yaml).map_err(|error| error.to_string())?;
-        Retry::compile(&config).map_err(|invalid| invalid.to_string())
+        Retry::compile(&config, &Build::default()).map_err(|invalid| invalid.to_string())
     }
 
     fn refusal(yaml: &str) -> String {

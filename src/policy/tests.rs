@@ -1,7 +1,8 @@
 //! The merge rule: what the scopes of a route mean together.
 
 use super::*;
-use crate::exchange::{Connection, Facts, Listener, PathRules, Timeouts, Trace};
+use crate::exchange::{Authentication, Connection, Facts, Listener, PathRules, Timeouts, Trace};
+use crate::upstream::ask::Nobody;
 use crate::value::CidrSet;
 use http::HeaderValue;
 use std::net::{IpAddr, SocketAddr};
@@ -28,17 +29,18 @@ async fn lets_in(chain: &Chain, address: &str) -> bool {
         timeouts: Timeouts::default(),
     });
     let now = Instant::now();
-    let facts = Facts {
+    let mut facts = Facts {
         started: now,
         time: SystemTime::UNIX_EPOCH,
         request_id: HeaderValue::from_static("id"),
         trace: Trace::keep_or_make(&http::HeaderMap::new()),
         client,
         parameters: None,
+        authentication: Authentication::default(),
         connection: Arc::new(Connection::new(listener, SocketAddr::new(client, 1), false, now)),
     };
-    let mut head = http::Request::new(()).into_parts().0;
-    let mut request = Request { head: &mut head, facts: &facts };
+    let head = http::Request::new(()).into_parts().0;
+    let mut request = Request { head: &head, facts: &mut facts, services: &Nobody };
     chain.on_request(&mut request, &mut States::default()).await.is_ok()
 }
 
@@ -76,8 +78,8 @@ fn the_most_specific_object_counts_whole_and_none_switches_it_off() {
 
 #[test]
 fn an_inherited_auth_decision_counts_and_a_missing_one_is_missing() {
-    assert!(compile(&["auth: none", "{}"]).1.auth.is_some());
-    assert!(compile(&["{}", "{}"]).1.auth.is_none());
+    assert!(compile(&["auth: none", "{}"]).0.says_who_may_ask());
+    assert!(!compile(&["{}", "{}"]).0.says_who_may_ask());
 }
 
 #[test]

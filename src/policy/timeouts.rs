@@ -1,6 +1,6 @@
 //! How long an exchange and its attempts may take. The proxy's stages keep these times.
 
-use super::{Kind, Setting};
+use super::{Build, Kind, Setting};
 use crate::upstream::Timeouts;
 use crate::value::{self, HeaderName, Invalid};
 use schemars::JsonSchema;
@@ -78,7 +78,7 @@ impl Kind for Timeouts {
         }
     }
 
-    fn compile(config: &Config) -> Result<Self, Invalid> {
+    fn compile(config: &Config, _: &Build) -> Result<Self, Invalid> {
         let fallback = Timeouts::default();
         let time = |name: &str, typed: Option<value::Duration>| match typed {
             Some(time) if time.is_zero() => {

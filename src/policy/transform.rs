@@ -4,8 +4,8 @@ mod fields;
 mod path;
 mod replacement;
 
-use super::{Kind, Policy};
-use crate::exchange::{References, Request, Response, UpstreamRequest};
+use super::{Build, Kind, Policy, Request};
+use crate::exchange::{References, Response, UpstreamRequest};
 use crate::reply::{Rejection, Stop};
 use crate::value::{Invalid, Reference};
 use http::Uri;
@@ -57,7 +57,7 @@ pub struct Transform {
 impl Kind for Transform {
     type Config = Config;
 
-    fn compile(config: &Config) -> Result<Self, Invalid> {
+    fn compile(config: &Config, _: &Build) -> Result<Self, Invalid> {
         let within = |part: &'static str, side: &'static str| {
             move |invalid: Invalid| invalid.under(part).under(side)
         };

@@ -6,7 +6,7 @@ use super::attempt::{pick, routed};
 use super::exchange::Exchange;
 use super::mirror::{Mirroring, Target};
 use crate::answer::{Backend, Backends, Fallback};
-use crate::exchange::{References, Request};
+use crate::exchange::References;
 use crate::reply::{Rejection, Stop};
 use crate::upstream::breaker::Pass;
 use crate::upstream::bulkhead::Full;
@@ -67,9 +67,9 @@ pub async fn admit(
             let peer = endpoint.peer(&backend.timeouts, Budget::left(None, now));
             Some(Target { peer, host })
         };
-        let request = Request { head, facts: &exchange.facts };
+        let request = References { head, facts: &exchange.facts };
         let random = fastrand::u64(..);
-        exchange.mirroring = Mirroring::begin(mirror, metrics, copies, &request, random, target);
+        exchange.mirroring = Mirroring::begin(mirror, metrics, copies, request, random, target);
     }
     Ok(())
 }

@@ -1,11 +1,12 @@
 //! A request arrives: it becomes an exchange, and is routed and judged.
 
 use super::Gateway;
+use super::ask::Asker;
 use super::exchange::{Attempts, Exchange};
 use super::head::{connection_options, edit_request};
 use super::{admit, framing, target};
-use crate::exchange::{Connection, Facts, References, Request, Trace, host, request_id};
-use crate::policy::{States, cors};
+use crate::exchange::{Authentication, Connection, Facts, References, Trace, host, request_id};
+use crate::policy::{Request, States, cors};
 use crate::reply::{Rejection, Stop};
 use crate::route::{Asked, Host, Outcome};
 use crate::snapshot::Snapshot;
@@ -45,7 +46,10 @@ pub fn begin(gateway: &Gateway, session: &mut Session) -> Result<Exchange> {
     let head = session.req_header_mut();
     name_host(head)?;
     let tunnel = asks_for_tunnel(head);
-    let normalised = edit_request(head, |head| target::normalise(head, connection.listener.paths));
+    let normalised = edit_request(head, |head| {
+        view.snapshot.vouched.strip(&mut head.headers);
+        target::normalise(head, connection.listener.paths)
+    });
     let fields = &head.headers;
     let theirs = fields.get(&view.snapshot.request_id_header);
     let facts = Facts {
@@ -55,6 +59,7 @@ pub fn begin(gateway: &Gateway, session: &mut Session) -> Result<Exchange> {
         trace: Trace::keep_or_make(fields),
         client: client(fields, &connection),
         parameters: None,
+        authentication: Authentication::default(),
         connection,
     };
     Ok(Exchange {
@@ -103,7 +108,8 @@ pub async fn judge(
         exchange.deadline = facts.started.checked_add(limit);
         facts.connection.set_deadline(exchange.deadline);
     }
-    route.chain.on_request(&mut Request { head, facts }, states).await?;
+    let services = &Asker { caller: gateway.caller.as_ref(), view };
+    route.chain.on_request(&mut Request { head, facts, services }, states).await?;
     match route.answer.reply(References { head, facts }) {
         Some(reply) => Err(Stop::Reply(reply?)),
         None => admit::admit(gateway, session, exchange).await,

@@ -17,7 +17,7 @@ mod tests;
 use crate::answer::mirror::Mirror;
 use crate::answer::mirror::samples::About;
 use crate::answer::mirror::seen::Seen;
-use crate::exchange::Request;
+use crate::exchange::References;
 use crate::telemetry::metrics::{MirrorMetrics, Mirrored};
 use crate::upstream::call::Caller;
 use bytes::{Bytes, BytesMut};
@@ -102,7 +102,7 @@ impl Mirroring {
         mirror: &Arc<Mirror>,
         metrics: &Arc<MirrorMetrics>,
         copies: &Copies,
-        request: &Request<'_>,
+        request: References<'_>,
         random: u64,
         target: impl FnOnce() -> Option<Target>,
     ) -> Option<Box<Self>> {
@@ -237,7 +237,7 @@ impl Drop for Mirroring {
 }
 
 /// The two ends of what is kept of a client's answer.
-fn compared(request: &Request<'_>) -> (Answer, (About, oneshot::Receiver<Seen>)) {
+fn compared(request: References<'_>) -> (Answer, (About, oneshot::Receiver<Seen>)) {
     let (reader, answer) = oneshot::channel();
     let about = About {
         time: request.facts.time,

@@ -10,7 +10,8 @@ mod services;
 
 use super::{Admin, Compiled, Door, Process, Snapshot};
 use crate::config::{Document, Threads};
-use crate::policy::Compiler;
+use crate::exchange::Vouched;
+use crate::policy::{Build, Compiler};
 use crate::route::Matcher;
 use crate::shared::Shared;
 use crate::value::{Invalid, Name, nearest};
@@ -20,6 +21,7 @@ use services::Ground;
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroUsize;
 use std::path::Path;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -78,7 +80,16 @@ pub fn compile(document: &Document, generation: u64, folder: &Path, shared: &Sha
     let process = process(document, folder, &mut problems);
     let ground = Ground { folder, shared, workers: workers(document.threads) };
     let services = services::services(&document.services, &ground, &mut problems);
-    let mut compiler = Compiler::default();
+    let vouched = Vouched::compile(&document.identity.headers, &[]);
+    let vouched = vouched.map_err(|invalid| invalid.under("headers").under("identity"));
+    let vouched = problems.take(vouched).map(Arc::new);
+    let names = document.services.iter().map(|(name, _)| name.clone());
+    let build = Build {
+        folder: folder.to_owned(),
+        services: names.zip(services.iter().cloned()).collect(),
+        vouched: vouched.clone().unwrap_or_default(),
+    };
+    let mut compiler = Compiler::new(build);
     let compiled = routes::routes(document, &services, &mut compiler, &mut problems);
     let unmatched = compiler.compile(&[scopes::everywhere(document)], problems.all());
     let mut routes = Vec::with_capacity(compiled.len());
@@ -115,8 +126,16 @@ pub fn compile(document: &Document, generation: u64, folder: &Path, shared: &Sha
     let snapshot = || {
         let services = services.into_iter().collect::<Option<_>>()?;
         let (matcher, (unmatched, _)) = (matcher?, unmatched?);
-        let request_id_header = request_id_header?;
-        Some(Snapshot { generation, matcher, unmatched, routes, services, request_id_header })
+        let (request_id_header, vouched) = (request_id_header?, vouched?);
+        Some(Snapshot {
+            generation,
+            matcher,
+            unmatched,
+            routes,
+            services,
+            request_id_header,
+            vouched,
+        })
     };
     let compiled = snapshot().zip(process);
     let compiled = compiled.map(|(snapshot, process)| Compiled { snapshot, process });

@@ -1,10 +1,11 @@
 use super::*;
 use crate::exchange::sample::facts;
+use crate::upstream::ask::Nobody;
 
 const LISTED: &str = "origins: [\"https://app.example\", \"https://*.app.example\"]";
 
 fn compile(yaml: &str) -> Result<Cors, Invalid> {
-    Cors::compile(&serde_yaml::from_str(yaml).unwrap())
+    Cors::compile(&serde_yaml::from_str(yaml).unwrap(), &Build::default())
 }
 
 /// What an answer with the fields `theirs` says after all, to a request with the fields `asked`.
@@ -15,7 +16,7 @@ async fn said(
     theirs: &[(&str, &str)],
 ) -> HeaderMap {
     let cors = compile(yaml).unwrap();
-    let facts = facts();
+    let mut facts = facts();
     let mut request = http::Request::builder().method(method).uri("/");
     for (name, value) in asked {
         request = request.header(*name, *value);
@@ -27,7 +28,12 @@ async fn said(
     }
     let mut head = answer.body(()).unwrap().into_parts().0;
     let mut state = Preflight::default();
-    let judged = cors.on_request(&mut Request { head: &client, facts: &facts }, &mut state).await;
+    let judged = cors
+        .on_request(
+            &mut Request { head: &client, facts: &mut facts, services: &Nobody },
+            &mut state,
+        )
+        .await;
     assert_eq!(judged.is_err(), preflight(&client).is_some());
     let mut response = Response { head: &mut head, client: &client, facts: &facts };
     cors.on_response(&mut response, &mut state);
@@ -172,9 +178,9 @@ fn a_star_does_not_go_with_credentials() {
         ("expose", "{origins: \"https://a.example\", expose: [\"*\"]}"),
     ] {
         let mut config: Config = serde_yaml::from_str(yaml).unwrap();
-        assert!(Cors::compile(&config).is_ok(), "{yaml}");
+        assert!(Cors::compile(&config, &Build::default()).is_ok(), "{yaml}");
         config.credentials = true;
-        let refusal = Cors::compile(&config).unwrap_err().to_string();
+        let refusal = Cors::compile(&config, &Build::default()).unwrap_err().to_string();
         assert!(refusal.starts_with(key) && refusal.contains("`credentials: true`"), "{refusal}");
     }
 }

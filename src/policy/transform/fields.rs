@@ -53,7 +53,7 @@ impl Edits {
             fields.remove(name);
         }
         for (name, value) in &self.set {
-            match value.of(references) {
+            match value.of(&references) {
                 Some(value) => drop(fields.insert(name, value)),
                 // A request without one would be none (RFC 9112 §3.2).
                 None if *name == HOST => (),
@@ -61,7 +61,7 @@ impl Edits {
             }
         }
         for (name, value) in &self.add {
-            if let Some(value) = value.of(references) {
+            if let Some(value) = value.of(&references) {
                 fields.append(name, value);
             }
         }

@@ -42,10 +42,10 @@ impl Route {
     }
 
     fn begin(&self, head: &request::Parts, peer: HttpPeer) -> Option<Box<Mirroring>> {
-        let request = Request { head, facts: &facts() };
+        let request = References { head, facts: &facts() };
         let host = Some(HeaderValue::from_static("v2.test"));
         let target = || Some(Target { peer, host });
-        Mirroring::begin(&self.mirror, &self.handles, &self.copies, &request, 0, target)
+        Mirroring::begin(&self.mirror, &self.handles, &self.copies, request, 0, target)
     }
 
     /// Mirrors a whole exchange in which the client gets these parts of a body.
@@ -257,10 +257,9 @@ async fn a_slow_mirror_fails_in_time_and_more_copies_are_dropped_meanwhile() {
 #[tokio::test]
 async fn a_mirror_that_has_no_endpoint_or_refuses_is_failed() {
     let route = Route::new(None, LONG, 1);
-    let request = Request { head: &get("/"), facts: &facts() };
+    let request = References { head: &get("/"), facts: &facts() };
     let nowhere = || None;
-    let begun =
-        Mirroring::begin(&route.mirror, &route.handles, &route.copies, &request, 0, nowhere);
+    let begun = Mirroring::begin(&route.mirror, &route.handles, &route.copies, request, 0, nowhere);
     assert!(begun.is_none() && route.counts(&outcome("failed")));
     let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     route.exchange(HttpPeer::new(closed, false, String::new()), &[]);

@@ -80,7 +80,7 @@ impl<'a> Routes<'a> {
         let answering = self.problems.take(answering)??;
         let scopes = self.scopes.of(number, config, &[], self.problems)?;
         let (chain, stages) = self.compiler.compile(&scopes, self.problems.all())?;
-        if stages.auth.is_none() {
+        if !chain.says_who_may_ask() {
             let message = format!(
                 "route `{}` has no auth decision, write `auth: none` if anyone may ask",
                 config.name

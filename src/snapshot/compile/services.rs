@@ -5,9 +5,8 @@ use crate::config::{
     AlgorithmConfig, AttemptPolicies, BalancingConfig, EndpointConfig, ReuseConfig,
 };
 use crate::config::{HealthCheckConfig, ServiceConfig, ServiceProtocol, discovered, kept_for};
-use crate::policy::Kind;
-use crate::policy::Setting;
 use crate::policy::circuit_breaker::CircuitBreaker;
+use crate::policy::{Build, Kind, Setting};
 use crate::shared::Shared;
 use crate::upstream::balance::serving::Rules;
 use crate::upstream::balance::{Algorithm, Bound};
@@ -90,7 +89,7 @@ fn endpoint_breaker(policies: &AttemptPolicies) -> Option<breaker::Settings> {
     match &policies.circuit_breaker {
         // What is wrong with it is told where the block is compiled for a route.
         Some(Setting::Set(config)) if config.per_endpoint => {
-            CircuitBreaker::compile(config).ok().map(|breaker| breaker.settings)
+            CircuitBreaker::compile(config, &Build::default()).ok().map(|breaker| breaker.settings)
         }
         _ => None,
     }

@@ -19,6 +19,11 @@ pub enum CallError {
 }
 
 impl CallError {
+    /// Whether nothing of the request can have come to the service.
+    pub fn sent_nothing(&self) -> bool {
+        self.failure().0 == UpstreamError::Connect
+    }
+
     /// Returns what it means to metrics and to a client.
     pub fn failure(&self) -> Failure {
         match self {

@@ -1,0 +1,116 @@
+//! What the gateway tells services of who is asking, and what it therefore believes nobody else.
+//!
+//! The fields that carry an identity are taken out of every client's request, on every route, and
+//! set from what was found out. A client could write them in other ways that a service reads the
+//! same: where names become variables, as CGI has it (RFC 3875 §4.1.18), `X_User_Id` and `X.User.Id`
+//! are `X-User-Id`. So a name counts by its letters and digits alone.
+
+use super::{FieldValue, Identity, References};
+use crate::value::{Fields, Invalid, Reference, Source};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use std::borrow::Cow;
+
+/// The fields that carry an identity.
+#[derive(Debug, Default)]
+pub struct Vouched {
+    /// The fields whose values are the same for all requests of one identity.
+    of_identity: Vec<(HeaderName, FieldValue)>,
+    /// Those that each request makes.
+    of_request: Vec<(HeaderName, FieldValue)>,
+    /// Their names, as they are compared.
+    names: Vec<Box<[u8]>>,
+    /// A bit for the length of each name, so that most fields are passed with one look.
+    lengths: u64,
+}
+
+impl Vouched {
+    /// Turns what was typed into what it means; `others` are fields that carry an identity in
+    /// another way.
+    ///
+    /// # Errors
+    ///
+    /// Refuses fields that belong to the connection, and text that is no field value.
+    pub fn compile(fields: &Fields, others: &[HeaderName]) -> Result<Self, Invalid> {
+        let fields = FieldValue::compile(fields)?;
+        let names = fields.iter().map(|(name, _)| name).chain(others);
+        let names: Vec<Box<[u8]>> = names.map(|name| letters(name.as_str()).collect()).collect();
+        let lengths = names.iter().fold(0, |lengths, name| lengths | length_bit(name.len()));
+        let is_of_identity = |value: &FieldValue| {
+            value.references().all(|reference| {
+                matches!(reference, Reference::Identity(_) | Reference::Consumer(_))
+            })
+        };
+        let (of_identity, of_request) =
+            fields.into_iter().partition(|(_, value)| is_of_identity(value));
+        Ok(Vouched { of_identity, of_request, names, lengths })
+    }
+
+    /// Removes what a client says of who it is.
+    pub fn strip(&self, fields: &mut HeaderMap) {
+        if self.names.is_empty() {
+            return;
+        }
+        let claimed: Vec<HeaderName> =
+            fields.keys().filter(|name| self.is_vouched(name.as_str())).cloned().collect();
+        claimed.iter().for_each(|name| drop(fields.remove(name)));
+    }
+
+    /// Whether a service may read a field as one of these.
+    fn is_vouched(&self, name: &str) -> bool {
+        // What is left out of a name makes it no longer, and nearly all names have a length that
+        // none of these has.
+        self.lengths & length_bit(name.len()) != 0
+            && self.names.iter().any(|known| letters(name).eq(known.iter().copied()))
+    }
+
+    /// Makes the values that are the same for all requests of an identity.
+    pub fn of_identity(&self, identity: &Identity) -> Vec<(HeaderName, HeaderValue)> {
+        let value = |(name, value): &(HeaderName, FieldValue)| {
+            Some((name.clone(), value.of(&Alone(identity))?))
+        };
+        self.of_identity.iter().filter_map(value).collect()
+    }
+
+    /// Sets the fields of a request whose client is known.
+    pub fn set(&self, fields: &mut HeaderMap, identity: &Identity, references: References<'_>) {
+        for (name, value) in &identity.vouched {
+            fields.insert(name.clone(), value.clone());
+        }
+        for (name, value) in &self.of_request {
+            if let Some(value) = value.of(&references) {
+                fields.insert(name.clone(), value);
+            }
+        }
+    }
+
+    /// Walks what its templates refer to.
+    pub fn references(&self) -> impl Iterator<Item = &Reference> {
+        let fields = self.of_identity.iter().chain(&self.of_request);
+        fields.flat_map(|(_, value)| value.references())
+    }
+}
+
+/// A name as it is compared: `-`, `_` and all other signs are one.
+fn letters(name: &str) -> impl Iterator<Item = u8> {
+    name.bytes().map(|byte| match byte {
+        byte if byte.is_ascii_alphanumeric() => byte.to_ascii_lowercase(),
+        _ => b'-',
+    })
+}
+
+fn length_bit(length: usize) -> u64 {
+    1 << (length % 64)
+}
+
+/// An identity apart from any request.
+struct Alone<'a>(&'a Identity);
+
+impl Source for Alone<'_> {
+    fn value(&self, reference: &Reference) -> Option<Cow<'_, [u8]>> {
+        match reference {
+            Reference::Identity(name) => self.0.text(name),
+            Reference::Consumer(field) => self.0.consumer.as_ref()?.text(*field),
+            _ => None,
+        }
+    }
+}
