@@ -34,6 +34,7 @@ fn facts() -> Facts {
         trace: Trace::keep_or_make(&http::HeaderMap::new()),
         client: peer.ip(),
         parameters: None,
+        cause: None,
         authentication: Authentication::default(),
         connection: Arc::new(Connection::new(listener, peer, false, now)),
     }

@@ -16,7 +16,7 @@ mod vouched;
 
 pub use connection::{Connection, InFlight, Listener, Phase, Timeouts};
 pub use field::FieldValue;
-pub use identity::{Authentication, Consumer, Identity};
+pub use identity::{Authentication, Consumer, Identity, Unproven};
 pub use normalise::{EmptySegments, EncodedSlashes, PathRules};
 pub use parameters::Parameters;
 pub use trace::Trace;
@@ -44,6 +44,8 @@ pub struct Facts {
     pub client: IpAddr,
     /// Where the path's named parts are found, once the route is known and if it names any.
     pub parameters: Option<Arc<Parameters>>,
+    /// What went wrong, for the log alone.
+    pub cause: Option<String>,
     /// Who is asking, as far as that was asked.
     pub authentication: Authentication,
     /// The connection that it came on.

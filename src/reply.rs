@@ -4,8 +4,10 @@
 //! adds none. Every one becomes a problem document (RFC 9457); what is inside, addresses and
 //! causes, goes to the log.
 
+use crate::exchange::Unproven;
 use bytes::Bytes;
 use http::StatusCode;
+use http::header::WWW_AUTHENTICATE;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use serde::Serialize;
 use std::sync::Arc;
@@ -44,8 +46,20 @@ pub struct Reply {
 pub enum Rejection {
     /// 400: the request means nothing definite.
     BadRequest(&'static str),
+    /// 401, or 400 where it is not clear what was shown: nobody knows who is asking.
+    Unauthenticated {
+        /// Why not.
+        why: Unproven,
+        /// The values of `WWW-Authenticate` (RFC 9110 §11.6.1).
+        challenges: Arc<[HeaderValue]>,
+    },
     /// 403: the client may not have this. The reason is in the log alone.
     Forbidden,
+    /// 403: a token that says more would do (RFC 6750 §3.1).
+    InsufficientScope {
+        /// The value of `WWW-Authenticate`.
+        challenge: HeaderValue,
+    },
     /// 404: no route matches.
     NotFound,
     /// 404: the route makes another path of this request, but it lacks what that is made of.
@@ -83,12 +97,17 @@ pub enum Rejection {
         /// When it may be worth to ask again.
         retry_after: Duration,
     },
+    /// 503: nobody can say at present whether a credential is good.
+    Undecided,
     /// 504: the service did not answer in time.
     GatewayTimeout {
         /// The service's name.
         service: Arc<str>,
     },
 }
+
+/// When it is worth to ask again where nobody could say whether a credential is good.
+const ASK_AGAIN: Duration = Duration::from_secs(2);
 
 /// What a problem document says of the request that it answers.
 #[derive(Debug, Clone, Copy)]
@@ -105,9 +124,9 @@ pub struct About<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Problem<'a> {
-    /// `about:blank`: the status says it all (RFC 9457 §4.2.1).
+    /// `about:blank` where the status says it all (RFC 9457 §4.2.1).
     r#type: &'static str,
-    title: &'a str,
+    title: &'static str,
     status: u16,
     detail: String,
     request_id: &'a str,
@@ -124,7 +143,9 @@ impl Rejection {
     pub fn status(&self) -> StatusCode {
         match self {
             Rejection::BadRequest(_) => StatusCode::BAD_REQUEST,
-            Rejection::Forbidden => StatusCode::FORBIDDEN,
+            Rejection::Unauthenticated { why: Unproven::Ambiguous, .. } => StatusCode::BAD_REQUEST,
+            Rejection::Unauthenticated { .. } => StatusCode::UNAUTHORIZED,
+            Rejection::Forbidden | Rejection::InsufficientScope { .. } => StatusCode::FORBIDDEN,
             Rejection::NotFound | Rejection::NoPath => StatusCode::NOT_FOUND,
             Rejection::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Rejection::ContentTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
@@ -133,7 +154,7 @@ impl Rejection {
             Rejection::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Rejection::NotImplemented(_) => StatusCode::NOT_IMPLEMENTED,
             Rejection::BadGateway { .. } => StatusCode::BAD_GATEWAY,
-            Rejection::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Rejection::Unavailable { .. } | Rejection::Undecided => StatusCode::SERVICE_UNAVAILABLE,
             Rejection::GatewayTimeout { .. } => StatusCode::GATEWAY_TIMEOUT,
         }
     }
@@ -141,7 +162,12 @@ impl Rejection {
     fn detail(&self, about: &About<'_>) -> String {
         match self {
             Rejection::BadRequest(why) | Rejection::NotImplemented(why) => (*why).to_owned(),
+            Rejection::Unauthenticated { why, .. } => detail(*why).to_owned(),
             Rejection::Forbidden => "this request is not permitted".to_owned(),
+            Rejection::InsufficientScope { .. } => {
+                "the token does not permit this request".to_owned()
+            }
+            Rejection::Undecided => "credentials cannot be checked at present".to_owned(),
             Rejection::NotFound => format!("no route matches {} {}", about.method, about.path),
             Rejection::NoPath => {
                 "the request lacks what the path for the service is made of".to_owned()
@@ -178,8 +204,28 @@ impl Rejection {
         }
     }
 
+    /// The problem's type and title, where the status does not say it all.
+    fn kind(&self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Rejection::Unauthenticated { why, .. } => Some(kind(*why)),
+            Rejection::InsufficientScope { .. } => {
+                Some(("urn:x-sluicegate:problem:insufficient-scope", "Insufficient Scope"))
+            }
+            _ => None,
+        }
+    }
+
+    fn challenges(&self) -> &[HeaderValue] {
+        match self {
+            Rejection::Unauthenticated { challenges, .. } => challenges,
+            Rejection::InsufficientScope { challenge } => std::slice::from_ref(challenge),
+            _ => &[],
+        }
+    }
+
     fn retry_after(&self) -> Option<u64> {
         match self {
+            Rejection::Undecided => Some(ASK_AGAIN.as_secs()),
             Rejection::Unavailable { retry_after, .. } => Some(retry_after.as_secs().max(1)),
             _ => None,
         }
@@ -188,9 +234,10 @@ impl Rejection {
     /// The answer that tells the client.
     pub fn reply(&self, about: &About<'_>) -> Reply {
         let status = self.status();
+        let (kind, title) = self.kind().unwrap_or_else(|| ("about:blank", title(status)));
         let problem = Problem {
-            r#type: "about:blank",
-            title: title(status),
+            r#type: kind,
+            title,
             status: status.as_u16(),
             detail: self.detail(about),
             request_id: about.request_id,
@@ -207,6 +254,8 @@ impl Rejection {
         if let Rejection::MethodNotAllowed { allow } = self {
             headers.push((ALLOW, allow.clone()));
         }
+        let challenges = self.challenges().iter().cloned();
+        headers.extend(challenges.map(|challenge| (WWW_AUTHENTICATE, challenge)));
         if let Some(seconds) = problem.retry_after {
             headers.push((RETRY_AFTER, HeaderValue::from(seconds)));
         }
@@ -214,6 +263,33 @@ impl Rejection {
         // Whoever reads it in a terminal gets the prompt on a line of its own.
         body.push(b'\n');
         Reply { status, headers, body: body.into() }
+    }
+}
+
+fn detail(why: Unproven) -> &'static str {
+    match why {
+        Unproven::Missing => "this request needs credentials",
+        Unproven::Expired => "the credentials have expired",
+        Unproven::Invalid => "the credentials are not valid here",
+        Unproven::Ambiguous => "the request has more than one credential",
+    }
+}
+
+/// The type and the title of the problem that nobody knows who is asking.
+fn kind(why: Unproven) -> (&'static str, &'static str) {
+    match why {
+        Unproven::Missing => {
+            ("urn:x-sluicegate:problem:credentials-missing", "Credentials Missing")
+        }
+        Unproven::Expired => {
+            ("urn:x-sluicegate:problem:credentials-expired", "Credentials Expired")
+        }
+        Unproven::Invalid => {
+            ("urn:x-sluicegate:problem:credentials-invalid", "Credentials Invalid")
+        }
+        Unproven::Ambiguous => {
+            ("urn:x-sluicegate:problem:credentials-ambiguous", "Credentials Ambiguous")
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Who is asking: what was found out and can be relied on.
 
+use crate::telemetry::metrics::{Proof, Way};
 use crate::value::ConsumerField;
 use http::{HeaderName, HeaderValue};
 use serde_json::{Map, Value};
@@ -20,17 +21,52 @@ pub enum Authentication {
     Known(Arc<Identity>),
     /// What the client showed proves nothing. Limits that count failures go by this.
     Refused {
-        /// The kind of credential, as the configuration calls it; none where there was none.
-        way: Option<&'static str>,
+        /// The kind of credential; none where there was none, or nobody could say which one counts.
+        way: Option<Way>,
+        /// What is wrong with it.
+        why: Unproven,
         /// Whom it claimed to be, where it said so: a user's name. It is not to be relied on.
         claimed: Option<Box<str>>,
     },
 }
 
+/// Why nobody knows who is asking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Unproven {
+    /// No credential was shown.
+    Missing,
+    /// What was shown is not good any more.
+    Expired,
+    /// What was shown proves nothing.
+    Invalid,
+    /// More than one was shown, and nobody could say which one is meant.
+    Ambiguous,
+}
+
+impl Authentication {
+    /// By which way it was answered and how, where it was asked at all.
+    pub fn outcome(&self) -> Option<(Option<Way>, Proof)> {
+        match self {
+            Authentication::Unasked => None,
+            Authentication::Anonymous => Some((None, Proof::Anonymous)),
+            Authentication::Known(identity) => Some((Some(identity.way), Proof::Known)),
+            Authentication::Refused { way, why, .. } => Some((
+                *way,
+                match why {
+                    Unproven::Missing => Proof::Missing,
+                    Unproven::Expired => Proof::Expired,
+                    Unproven::Invalid => Proof::Invalid,
+                    Unproven::Ambiguous => Proof::Ambiguous,
+                },
+            )),
+        }
+    }
+}
+
 /// Who is asking. Made by what checked a credential, and never by what a client says.
 pub struct Identity {
-    /// How it was found out, as the configuration calls it: `jwt`, `api_key`.
-    pub way: &'static str,
+    /// How it was found out.
+    pub way: Way,
     /// What is said of who is asking (RFC 7519 §4). `sub` is there for every way.
     pub claims: Map<String, Value>,
     /// The roles: those of the claims and those of the consumer.
@@ -156,7 +192,7 @@ mod tests {
         });
         let Value::Object(claims) = claims else { unreachable!() };
         let identity = Identity {
-            way: "jwt",
+            way: Way::Jwt,
             claims,
             roles: Vec::new(),
             scopes: Vec::new(),

@@ -24,6 +24,7 @@ pub fn facts() -> Facts {
         trace: Trace::keep_or_make(&HeaderMap::new()),
         client: peer.ip(),
         parameters: None,
+        cause: None,
         authentication: Authentication::default(),
         connection: Arc::new(Connection::new(Arc::new(listener), peer, false, now)),
     }

@@ -36,6 +36,7 @@ async fn lets_in(chain: &Chain, address: &str) -> bool {
         trace: Trace::keep_or_make(&http::HeaderMap::new()),
         client,
         parameters: None,
+        cause: None,
         authentication: Authentication::default(),
         connection: Arc::new(Connection::new(listener, SocketAddr::new(client, 1), false, now)),
     };

@@ -145,7 +145,7 @@ pub fn ask(backend: &Backend, worker: usize, now: Instant) -> Result<Option<Pass
 /// What the client is told where a compartment has no place.
 pub fn refused(full: Full, backend: &Backend, exchange: &mut Exchange) -> Rejection {
     let service = Arc::clone(backend.service.name());
-    exchange.cause = Some(full.to_string());
+    exchange.facts.cause = Some(full.to_string());
     match full {
         Full::Deadline(_) => Rejection::GatewayTimeout { service },
         _ => Rejection::Unavailable { service, retry_after: ASK_AGAIN },

@@ -59,6 +59,7 @@ pub fn begin(gateway: &Gateway, session: &mut Session) -> Result<Exchange> {
         trace: Trace::keep_or_make(fields),
         client: client(fields, &connection),
         parameters: None,
+        cause: None,
         authentication: Authentication::default(),
         connection,
     };
@@ -74,7 +75,6 @@ pub fn begin(gateway: &Gateway, session: &mut Session) -> Result<Exchange> {
         mirroring: None,
         // Its id and its line in the log it has all the same.
         rejection: formed.and(normalised).err(),
-        cause: None,
         in_flight,
     })
 }

@@ -143,7 +143,7 @@ async fn hold(
 /// Ends the exchange; what there is to say is said when Pingora comes to tell the client.
 fn stop(exchange: &mut Exchange, rejection: Rejection, cause: &str) -> Box<Error> {
     exchange.rejection = Some(rejection);
-    exchange.cause.get_or_insert_with(|| cause.to_owned());
+    exchange.facts.cause.get_or_insert_with(|| cause.to_owned());
     Error::new_up(ErrorType::ConnectNoRoute)
 }
 

@@ -37,8 +37,6 @@ pub struct Exchange {
     pub mirroring: Option<Box<Mirroring>>,
     /// What there was to say when an answer could not be given there and then.
     pub rejection: Option<Rejection>,
-    /// What went wrong, for the log alone.
-    pub cause: Option<String>,
     /// Ends its time in flight when it is dropped.
     pub in_flight: InFlight,
 }

@@ -28,7 +28,7 @@ pub fn record(gateway: &Gateway, session: &Session, error: Option<&Error>, mut e
     let exchange = &exchange;
     let now = Instant::now();
     let late = exchange.is_late();
-    let Exchange { view, facts, route, attempts, cause, .. } = exchange;
+    let Exchange { view, facts, route, attempts, .. } = exchange;
     let head = session.req_header();
     let written = session.response_written();
     // A client that left after an interim answer has not seen its answer either.
@@ -44,9 +44,15 @@ pub fn record(gateway: &Gateway, session: &Session, error: Option<&Error>, mut e
         bytes_in: session.body_bytes_read() as u64,
         bytes_out: session.body_bytes_sent() as u64,
     };
-    view.route(*route).finished(&finished);
+    let metrics = view.route(*route);
+    metrics.finished(&finished);
+    if let Some((way, proof)) = facts.authentication.outcome() {
+        metrics.authenticated(way, proof);
+    }
+    let identity = facts.identity();
+    let consumer = identity.and_then(|identity| identity.consumer.as_ref());
 
-    let cause = match (cause, error) {
+    let cause = match (&facts.cause, error) {
         (Some(cause), _) => Some(Cow::Borrowed(cause.as_str())),
         (None, Some(_)) if late => Some(Cow::Borrowed("the request's time is over")),
         (None, error) => error.map(|error| Cow::Owned(error.to_string())),
@@ -75,6 +81,8 @@ pub fn record(gateway: &Gateway, session: &Session, error: Option<&Error>, mut e
         bytes_out: finished.bytes_out,
         attempts: attempts.count,
         trace_id: Some(facts.trace.id()),
+        consumer: consumer.map(|consumer| &*consumer.name),
+        subject: identity.and_then(|identity| identity.subject()),
         error: cause.as_deref(),
         headers: &head.headers,
     });

@@ -10,6 +10,7 @@
 //! keeps them off other workers' cache lines. Their labels come from the configuration
 //! and from closed sets, so a client cannot make the families grow.
 
+mod authentication;
 mod cause;
 mod listener;
 mod mirror;
@@ -21,6 +22,7 @@ mod tests;
 use prometheus::core::Collector;
 use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry};
 
+pub use authentication::{Proof, Way};
 pub use listener::{ListenerMetrics, Refused};
 pub use mirror::{Compared, MirrorMetrics, Mirrored};
 pub use route::{Finished, RouteMetrics};
@@ -48,6 +50,7 @@ pub struct Metrics {
     upstream_duration: HistogramVec,
     request_bytes: IntCounterVec,
     response_bytes: IntCounterVec,
+    authentications: IntCounterVec,
     upstream_errors: IntCounterVec,
     retries: IntCounterVec,
     not_retried: IntCounterVec,
@@ -103,6 +106,11 @@ impl Metrics {
                 "gateway_response_bytes_total",
                 "Body bytes sent to clients.",
                 &["route"],
+            ),
+            authentications: counter(
+                "gateway_authentications_total",
+                "Requests whose client had to show who it is, by the way and how it went.",
+                &["route", "way", "outcome"],
             ),
             upstream_errors: counter(
                 "gateway_upstream_errors_total",

@@ -57,6 +57,10 @@ pub struct Entry<'a> {
     pub attempts: u32,
     /// The trace's id, as hex text.
     pub trace_id: Option<&'a str>,
+    /// The consumer that asked, where it is one.
+    pub consumer: Option<&'a str>,
+    /// Who asked, where that was found out. It may be any text.
+    pub subject: Option<&'a str>,
     /// What went wrong, in words for the operator.
     pub error: Option<&'a str>,
     /// The request's headers, of which those in [`Options::headers`] are logged.
@@ -155,6 +159,8 @@ impl Layout {
         put(out, br#","attempts":"#);
         json::integer(out, entry.attempts.into());
         named(out, br#","trace_id":"#, entry.trace_id);
+        named(out, br#","consumer":"#, entry.consumer);
+        optional(out, br#","subject":"#, entry.subject.map(str::as_bytes));
         optional(out, br#","error":"#, entry.error.map(str::as_bytes));
         self.write_headers(out, entry.headers);
         put(out, b"}\n");

@@ -40,6 +40,8 @@ fn write(lines: &Lines, request_id: &str) {
         bytes_out: 0,
         attempts: 0,
         trace_id: None,
+        consumer: None,
+        subject: None,
         error: None,
         headers: &HeaderMap::new(),
     });

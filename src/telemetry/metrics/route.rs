@@ -11,7 +11,8 @@ use std::time::Duration;
 use http::Method;
 use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec};
 
-use super::Metrics;
+use super::authentication::Authentications;
+use super::{Metrics, Proof, Way};
 
 /// The nine standard methods, and the label that all others share.
 const METHODS: [&str; 10] =
@@ -49,6 +50,7 @@ pub struct RouteMetrics {
     overhead: Histogram,
     bytes_in: IntCounter,
     bytes_out: IntCounter,
+    authentications: Authentications,
 }
 
 type Page = Box<[OnceLock<Answers>; CLASS]>;
@@ -69,6 +71,7 @@ impl RouteMetrics {
             overhead: metrics.overhead.with_label_values(&[route]),
             bytes_in: metrics.request_bytes.with_label_values(&[route]),
             bytes_out: metrics.response_bytes.with_label_values(&[route]),
+            authentications: Authentications::new(metrics, route),
         }
     }
 
@@ -83,6 +86,11 @@ impl RouteMetrics {
             self.bytes_in.inc_by(finished.bytes_in);
         }
         self.bytes_out.inc_by(finished.bytes_out);
+    }
+
+    /// Counts how it was found out who is asking, or not.
+    pub fn authenticated(&self, way: Option<Way>, proof: Proof) {
+        self.authentications.count(way, proof);
     }
 
     fn answers(&self, method: &Method, status: u16) -> &Answers {

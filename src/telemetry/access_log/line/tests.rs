@@ -30,6 +30,8 @@ fn entry(headers: &HeaderMap) -> Entry<'_> {
         bytes_out: 777,
         attempts: 0,
         trace_id: None,
+        consumer: None,
+        subject: None,
         error: None,
         headers,
     }
