@@ -1,0 +1,107 @@
+//! What a client that showed nothing good is told to show (RFC 9110 §11.6.1).
+
+use super::found::Refused;
+use crate::exchange::Unproven;
+use crate::telemetry::metrics::Way;
+use crate::value::Invalid;
+use http::HeaderValue;
+use std::sync::Arc;
+
+/// The values of `WWW-Authenticate`, made once for each thing that can be wrong.
+#[derive(Debug)]
+pub struct Challenges {
+    missing: Arc<[HeaderValue]>,
+    expired: Arc<[HeaderValue]>,
+    invalid: Arc<[HeaderValue]>,
+    ambiguous: Arc<[HeaderValue]>,
+    /// Where something other than a token is wrong.
+    other: Arc<[HeaderValue]>,
+    /// Where it is, and no attribute says how.
+    bearer: String,
+}
+
+impl Challenges {
+    /// The challenges of a route whose clients may show credentials in these ways. `realm` is what
+    /// they are good for; `basic` is the realm of users and passwords.
+    ///
+    /// # Errors
+    ///
+    /// Refuses a realm that is no quoted string (RFC 9110 §5.6.4).
+    pub fn new(ways: &[Way], realm: &str, basic: Option<&str>) -> Result<Self, Invalid> {
+        let bearer = format!("Bearer realm={}", quoted(realm)?);
+        let takes = |way: &Way| matches!(way, Way::Jwt | Way::Introspection);
+        let takes_tokens = ways.iter().any(takes);
+        let mut others = Vec::new();
+        if let Some(basic) = basic {
+            // RFC 7617 §2.1: the one charset that it allows.
+            others.push(value(format!("Basic realm={}, charset=\"UTF-8\"", quoted(basic)?))?);
+        }
+        // None of these has a registered scheme, and a 401 must name one.
+        let unregistered = [
+            (Way::ApiKey, "ApiKey"),
+            (Way::Mtls, "ClientCertificate"),
+            (Way::Session, "Cookie"),
+            (Way::ForwardAuth, "Bearer"),
+        ];
+        for (way, scheme) in unregistered.iter().filter(|(way, _)| ways.contains(way)) {
+            if !(takes_tokens && *way == Way::ForwardAuth) {
+                others.push(value(format!("{scheme} realm={}", quoted(realm)?))?);
+            }
+        }
+        let with = |attributes: &str| -> Result<Arc<[HeaderValue]>, Invalid> {
+            let bearer = takes_tokens.then(|| value(format!("{bearer}{attributes}"))).transpose()?;
+            Ok(bearer.into_iter().chain(others.iter().cloned()).collect())
+        };
+        Ok(Challenges {
+            // RFC 6750 §3.1: who showed nothing is told nothing of an error.
+            missing: with("")?,
+            expired: with(
+                ", error=\"invalid_token\", error_description=\"the token has expired\"",
+            )?,
+            invalid: with(
+                ", error=\"invalid_token\", error_description=\"the token is not valid\"",
+            )?,
+            ambiguous: with(
+                ", error=\"invalid_request\", error_description=\"more than one credential\"",
+            )?,
+            other: with("")?,
+            bearer,
+        })
+    }
+
+    /// What a client is told whose credential proves nothing.
+    pub fn of(&self, refused: &Refused) -> Arc<[HeaderValue]> {
+        let is_token = matches!(refused.way, Some(Way::Jwt | Way::Introspection));
+        Arc::clone(match refused.why {
+            Unproven::Missing => &self.missing,
+            Unproven::Ambiguous => &self.ambiguous,
+            _ if !is_token => &self.other,
+            Unproven::Expired => &self.expired,
+            Unproven::Invalid => &self.invalid,
+        })
+    }
+
+    /// What a client is told that showed none.
+    pub fn missing(&self) -> Arc<[HeaderValue]> {
+        Arc::clone(&self.missing)
+    }
+
+    /// What a client is told whose token lacks scopes (RFC 6750 §3.1): which ones are needed.
+    pub fn insufficient(&self, scopes: &str) -> HeaderValue {
+        let attributes = format!("{}, error=\"insufficient_scope\", scope=\"{scopes}\"", self.bearer);
+        // Scopes are of visible ASCII without quotes (RFC 6749 §3.3).
+        value(attributes).unwrap_or_else(|_| HeaderValue::from_static("Bearer"))
+    }
+}
+
+fn quoted(text: &str) -> Result<String, Invalid> {
+    let is_plain = |c: char| (c == ' ' || c.is_ascii_graphic()) && !matches!(c, '"' | '\\');
+    match text.chars().all(is_plain) && !text.is_empty() {
+        true => Ok(format!("\"{text}\"")),
+        false => Err(Invalid::new("a realm is of visible ASCII without quotes and backslashes")),
+    }
+}
+
+fn value(text: String) -> Result<HeaderValue, Invalid> {
+    HeaderValue::try_from(text).map_err(|_| Invalid::new("this is not a header value"))
+}
