@@ -6,6 +6,7 @@
 //! virtual, while a request passes.
 
 pub mod auth;
+pub mod authorize;
 pub mod circuit_breaker;
 pub mod cors;
 pub mod deprecation;

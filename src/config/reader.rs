@@ -6,13 +6,14 @@
 
 use super::tree::{Content, Node};
 use super::wrong::Wrong;
-use crate::value::Template;
+use crate::value::{Scalar, Template};
 use serde::de::value::StringDeserializer;
 use serde::de::{
     DeserializeSeed, Deserializer, EnumAccess, Error, IntoDeserializer, MapAccess, SeqAccess,
     Unexpected, VariantAccess, Visitor,
 };
 use serde::forward_to_deserialize_any;
+use serde_json::Number;
 use std::borrow::Cow;
 
 /// Reads a node.
@@ -21,12 +22,14 @@ pub struct Reader<'a> {
     node: &'a Node,
     /// Whether the text is wanted as it was typed.
     typed: bool,
+    /// Whether any number is wanted as a number, and not whole ones alone.
+    numbers: bool,
 }
 
 impl<'a> Reader<'a> {
     /// Reads a node.
     pub fn new(node: &'a Node) -> Self {
-        Reader { node, typed: false }
+        Reader { node, typed: false, numbers: false }
     }
 
     /// A scalar's text, and whether it is plain as it was typed.
@@ -120,6 +123,10 @@ impl<'de> Deserializer<'de> for Reader<'_> {
                 {
                     self.deserialize_u64(visitor)
                 }
+                text if *plain && self.numbers => match serde_json::from_str::<Number>(text) {
+                    Ok(number) => number.deserialize_any(visitor).map_err(Wrong::custom),
+                    Err(_) => self.deserialize_str(visitor),
+                },
                 _ => self.deserialize_str(visitor),
             },
         }
@@ -162,7 +169,8 @@ impl<'de> Deserializer<'de> for Reader<'_> {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, Wrong> {
-        visitor.visit_newtype_struct(Reader { typed: name == Template::TYPED, ..self })
+        let (typed, numbers) = (name == Template::TYPED, name == Scalar::NUMBERS);
+        visitor.visit_newtype_struct(Reader { typed, numbers, ..self })
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
@@ -343,6 +351,40 @@ mod tests {
             let told = read::<Sample>(text).unwrap_err().message;
             assert!(told.contains(message), "{text}: {told}");
         }
+    }
+
+    #[test]
+    fn where_numbers_are_wanted_the_quotes_count() {
+        use crate::policy::authorize::{Config, ItemConfig, ValueConfig};
+        let value = |text: &str| {
+            let config: Config = read(&format!("{{all: [{{claim: a, equals: {text}}}]}}")).unwrap();
+            let all = config.all.unwrap();
+            let ItemConfig::Mapping(mapping) = &all[0] else { unreachable!() };
+            let Some(ValueConfig(scalar)) = &mapping.equals else { unreachable!() };
+            scalar.to_string()
+        };
+        for (typed, read) in [
+            ("5", "5"),
+            ("-5", "-5"),
+            ("1.5", "1.5"),
+            ("1e3", "1000.0"),
+            ("18446744073709551615", "18446744073709551615"),
+            ("\"5\"", "\"5\""),
+            ("\"-5\"", "\"-5\""),
+            ("true", "true"),
+            ("\"true\"", "\"true\""),
+            ("007", "\"007\""),
+            ("1_000", "\"1_000\""),
+            ("$(env:SLUICEGATE_NONE ?? 12)", "\"12\""),
+        ] {
+            assert_eq!(value(typed), read, "{typed}");
+        }
+        let wrong = read::<Config>("{all: [{claim: a, any: [1, 18446744073709551616]}]}");
+        let wrong = wrong.unwrap_err();
+        assert_eq!(wrong.way, [1, 1, 0, 0]);
+        assert!(wrong.message.contains("too large to be exact"), "{wrong}");
+        let wrong = read::<Config>("{all: [{claim: a, equals: null}]}").unwrap_err();
+        assert!(wrong.message.contains("leave the key out"), "{wrong}");
     }
 
     #[test]
