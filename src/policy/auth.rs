@@ -1,27 +1,139 @@
 //! The auth decision of a route: a route that has none does not pass the check.
+//!
+//! `none` says that anyone may ask. Otherwise there are ways to show who one is, and the first that
+//! leads to somebody decides. A credential that proves nothing is never taken for none: whoever shows
+//! one is refused, even where nobody needs any.
+
+mod api_key;
+mod basic;
+mod challenge;
+pub mod consumers;
+mod forward;
+mod found;
+mod introspect;
+mod jwt;
+mod maker;
+mod mtls;
+pub mod session;
+mod token;
+mod verified;
+mod way;
+
+pub use introspect::Introspections;
+pub use jwt::Keys;
+pub use way::WayConfig;
 
 use super::{Build, Kind, Policy, Request, Setting};
-use crate::exchange::UpstreamRequest;
+use crate::credential::{Authorization, Place};
+use crate::exchange::{Authentication, Unproven, UpstreamRequest};
+use crate::issuer::Issuer;
+use crate::jose::KeySet;
 use crate::reply::{Rejection, Stop};
-use crate::value::Invalid;
-use http::header::AUTHORIZATION;
+use crate::value::{Invalid, Step};
+use challenge::Challenges;
+use found::{Found, Refused};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use std::sync::Arc;
+use way::{Way, Ways};
 
-/// How a route finds out who is asking.
+/// What credentials are good for, where nothing is said.
+const REALM: &str = "sluicegate";
+
+/// How a route finds out who is asking: one way, or `any_of` several.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "Auth")]
 pub struct Config {
-    /// Whether the credential goes on to the service, which then has to check it itself. It is
-    /// taken out of the request where this is left out.
+    /// Several ways: the first that leads to somebody decides. Where none does, a credential that
+    /// was shown and proves nothing is what is wrong.
+    pub any_of: Option<Vec<WayConfig>>,
+    /// A signed token (RFC 7519), as the only way.
+    pub jwt: Option<jwt::Config>,
+    /// A token that its issuer is asked about (RFC 7662), as the only way.
+    pub introspection: Option<introspect::Config>,
+    /// A key of a consumer, as the only way.
+    pub api_key: Option<api_key::Config>,
+    /// A user and a password of a consumer (RFC 7617), as the only way.
+    pub basic: Option<basic::Config>,
+    /// A client certificate of a consumer, as the only way.
+    pub mtls: Option<mtls::Config>,
+    /// A cookie that a `login` has set, as the only way.
+    pub session: Option<session::Config>,
+    /// Whatever a service makes of the request, as the only way.
+    pub forward_auth: Option<forward::Config>,
+    /// Whether a request without a credential passes, as nobody's. One whose credential proves
+    /// nothing is refused all the same. No where it is left out.
+    pub optional: bool,
+    /// Whether the credential goes on to the service. No where it is left out: it is taken out of
+    /// the request, and `identity` tells the service who is asking. Alone, without any way, it lets
+    /// anyone ask, and the service has to find out who it is.
     pub forward_credentials: bool,
+    /// What credentials are good for, in `WWW-Authenticate`; `sluicegate` where it is left out.
+    pub realm: Option<String>,
+    /// Whether it was written as `none`.
+    #[serde(skip)]
+    is_none: bool,
 }
 
 /// How a route finds out who is asking.
 #[derive(Debug)]
 pub struct Auth {
+    ways: Ways,
+    challenges: Challenges,
+    optional: bool,
     forward_credentials: bool,
+}
+
+impl Config {
+    /// The one way that stands beside `any_of`.
+    fn only(&self) -> WayConfig {
+        WayConfig {
+            jwt: self.jwt.clone(),
+            introspection: self.introspection.clone(),
+            api_key: self.api_key.clone(),
+            basic: self.basic.clone(),
+            mtls: self.mtls.clone(),
+            session: self.session.clone(),
+            forward_auth: self.forward_auth.clone(),
+        }
+    }
+
+    /// Anyone may ask.
+    fn open() -> Self {
+        Config { is_none: true, ..Config::default() }
+    }
+}
+
+impl Auth {
+    /// Whether anyone may ask.
+    pub fn is_open(&self) -> bool {
+        self.ways.all.is_empty()
+    }
+
+    /// Whether every request that passes has an identity.
+    pub fn knows_everyone(&self) -> bool {
+        !self.is_open() && !self.optional
+    }
+
+    /// Whether a service is asked.
+    pub fn asks_services(&self) -> bool {
+        self.ways.all.iter().any(Way::asks_services)
+    }
+
+    /// What a client is told whose token lacks scopes.
+    pub fn challenges(&self) -> &Challenges {
+        &self.challenges
+    }
+
+    /// The issuers whose keys are fetched.
+    pub fn issuers(&self) -> impl Iterator<Item = &Arc<Issuer<KeySet>>> {
+        let tokens = self.ways.all.iter().filter_map(Way::tokens);
+        tokens.flat_map(|tokens| tokens.jwts()).filter_map(|jwt| match &jwt.keys {
+            Keys::Fetched(issuer) => Some(issuer),
+            Keys::Fixed(_) => None,
+        })
+    }
 }
 
 impl Kind for Auth {
@@ -30,30 +142,99 @@ impl Kind for Auth {
     /// `none` is a decision here, not the lack of one.
     fn fold(_outer: Option<Config>, inner: Setting<Config>) -> Option<Config> {
         match inner {
-            Setting::Off => Some(Config::default()),
+            Setting::Off => Some(Config::open()),
             Setting::Set(config) => Some(config),
         }
     }
 
-    fn compile(config: &Config, _: &Build) -> Result<Self, Invalid> {
-        Ok(Auth { forward_credentials: config.forward_credentials })
+    fn compile(config: &Config, build: &Build) -> Result<Self, Invalid> {
+        let realm = config.realm.as_deref().unwrap_or(REALM);
+        let only = config.only();
+        let mut typed: Vec<(Vec<Step>, &WayConfig)> = Vec::new();
+        if only.is_given() {
+            typed.push((Vec::new(), &only));
+        }
+        if let Some(several) = &config.any_of {
+            if let Some((_, only)) = typed.first() {
+                let message = format!("`{}` is the only way already", only.name());
+                return Err(Invalid::new(message).under("any_of"));
+            }
+            if several.is_empty() {
+                return Err(Invalid::new("no way leads to anybody").under("any_of"));
+            }
+            let ways = several.iter().enumerate();
+            typed.extend(ways.map(|(number, way)| (vec!["any_of".into(), number.into()], way)));
+        }
+        if typed.is_empty() && config.optional {
+            let message = "there is no way to show who one is";
+            return Err(Invalid::new(message).under("optional"));
+        }
+        if typed.is_empty() && !config.forward_credentials && !config.is_none {
+            return Err(Invalid::new(
+                "a way to show who one is is missing, such as `jwt`; write `none` if anyone may ask",
+            ));
+        }
+        let ways = Ways::compile(&typed, realm, build)?;
+        let challenges = Challenges::new(&ways.kinds, realm, ways.basic.as_deref());
+        let challenges = challenges.map_err(|invalid| invalid.under("realm"))?;
+        let Config { optional, forward_credentials, .. } = *config;
+        Ok(Auth { ways, challenges, optional, forward_credentials })
     }
 }
 
 impl Policy for Auth {
     type State = ();
 
-    async fn on_request(&self, _: &mut Request<'_>, _: &mut ()) -> Result<(), Stop> {
-        Ok(())
+    async fn on_request(&self, request: &mut Request<'_>, _: &mut ()) -> Result<(), Stop> {
+        if self.is_open() {
+            return Ok(());
+        }
+        let mut refused: Option<Refused> = None;
+        let mut undecided = None;
+        for way in &self.ways.all {
+            match way.check(request).await {
+                Found::Known(identity) => {
+                    request.facts.authentication = Authentication::Known(identity);
+                    return Ok(());
+                }
+                Found::Nothing => {}
+                Found::Answered(reply) => return Err(Stop::Reply(reply)),
+                Found::Refused(one) => drop(refused.get_or_insert(one)),
+                Found::Undecided(why) => drop(undecided.get_or_insert(why)),
+            }
+        }
+        let facts = &mut *request.facts;
+        // What nobody could decide may have been good.
+        if let Some(why) = undecided {
+            facts.cause = Some(why.into_owned());
+            return Err(Rejection::Undecided.into());
+        }
+        let (refused, challenges) = match refused {
+            Some(refused) => {
+                let challenges = self.challenges.of(&refused);
+                (refused, challenges)
+            }
+            None if self.optional => {
+                facts.authentication = Authentication::Anonymous;
+                return Ok(());
+            }
+            None => (Refused::missing(), self.challenges.missing()),
+        };
+        let Refused { way, why, reason, claimed } = refused;
+        facts.cause = Some(reason.into_owned());
+        facts.authentication = Authentication::Refused { way, why, claimed };
+        Err(Rejection::Unauthenticated { why, challenges }.into())
     }
 
+    /// Takes the credential out of the request: who has it could ask in the client's name.
     fn on_upstream_request(
         &self,
         request: &mut UpstreamRequest<'_>,
         _: &mut (),
     ) -> Result<(), Rejection> {
         if !self.forward_credentials {
-            request.head.headers.remove(AUTHORIZATION);
+            Authorization::remove(&mut request.head.headers);
+            self.ways.places.iter().for_each(|place: &Place| place.remove(request.head));
         }
         Ok(())
     }

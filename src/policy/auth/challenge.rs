@@ -16,8 +16,6 @@ pub struct Challenges {
     ambiguous: Arc<[HeaderValue]>,
     /// Where something other than a token is wrong.
     other: Arc<[HeaderValue]>,
-    /// Where it is, and no attribute says how.
-    bearer: String,
 }
 
 impl Challenges {
@@ -65,7 +63,6 @@ impl Challenges {
                 ", error=\"invalid_request\", error_description=\"more than one credential\"",
             )?,
             other: with("")?,
-            bearer,
         })
     }
 
@@ -84,13 +81,6 @@ impl Challenges {
     /// What a client is told that showed none.
     pub fn missing(&self) -> Arc<[HeaderValue]> {
         Arc::clone(&self.missing)
-    }
-
-    /// What a client is told whose token lacks scopes (RFC 6750 §3.1): which ones are needed.
-    pub fn insufficient(&self, scopes: &str) -> HeaderValue {
-        let attributes = format!("{}, error=\"insufficient_scope\", scope=\"{scopes}\"", self.bearer);
-        // Scopes are of visible ASCII without quotes (RFC 6749 §3.3).
-        value(attributes).unwrap_or_else(|_| HeaderValue::from_static("Bearer"))
     }
 }
 

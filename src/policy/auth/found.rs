@@ -34,6 +34,16 @@ pub struct Refused {
 }
 
 impl Refused {
+    /// There was none.
+    pub fn missing() -> Self {
+        Refused {
+            way: None,
+            why: Unproven::Missing,
+            reason: "no credential was shown".into(),
+            claimed: None,
+        }
+    }
+
     /// A credential that is not valid.
     pub fn invalid(way: Way, reason: impl Into<Cow<'static, str>>) -> Self {
         Refused { way: Some(way), why: Unproven::Invalid, reason: reason.into(), claimed: None }
