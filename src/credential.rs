@@ -1,2 +1,12 @@
 //! How a client shows who it is: where a credential stands in a request, and what each kind is checked
 //! against. Nothing here knows the configuration; whom a credential belongs to is the caller's.
+
+mod authorization;
+mod basic;
+mod malformed;
+mod place;
+
+pub use authorization::Authorization;
+pub use basic::Basic;
+pub use malformed::{Malformed, Scheme};
+pub use place::{Place, find_one};
