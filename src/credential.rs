@@ -7,6 +7,7 @@ mod basic;
 mod certificates;
 mod hex;
 mod malformed;
+mod password;
 mod place;
 
 pub use api_key::{ApiKeys, KeyHash};
@@ -14,4 +15,5 @@ pub use authorization::Authorization;
 pub use basic::Basic;
 pub use certificates::{Ambiguous, Certificates, Fingerprint, MtlsMatch, Subject};
 pub use malformed::{Malformed, Scheme};
+pub use password::{Busy, PasswordHash, Passwords, Verifier};
 pub use place::{Place, find_one};
