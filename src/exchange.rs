@@ -3,6 +3,7 @@
 //! State has three homes. [`Facts`] are for all to read; a policy's own `State` is seen by it
 //! alone (`policy.rs`); the fields of one stage stay in that stage (`proxy.rs`).
 
+mod certificate;
 mod connection;
 mod field;
 mod identity;
@@ -14,6 +15,7 @@ pub(crate) mod sample;
 mod trace;
 mod vouched;
 
+pub use certificate::{AlternativeName, BadCertificate, ClientCertificate};
 pub use connection::{Connection, InFlight, Listener, Phase, Timeouts};
 pub use field::FieldValue;
 pub use identity::{Authentication, Consumer, Identity, Unproven};
