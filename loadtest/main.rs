@@ -58,7 +58,7 @@ pub struct Arguments {
     /// gateway, gateway-plain, haproxy and envoy.
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Contender>,
-    /// How many tokens `full-new` has for each of its rounds; if it is not said, 50,000 for each
+    /// How many tokens `full-new` has for each of its rounds; if it is not said, 80,000 for each
     /// second.
     #[arg(long)]
     tokens: Option<u64>,
@@ -86,9 +86,14 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// How many tokens there are to be: more than any contender answers requests in a round.
+    /// How many tokens wrk is to find in its file: more than any contender answers requests in a
+    /// round.
     fn tokens(&self) -> u64 {
-        self.tokens.unwrap_or(50_000 * u64::from(self.warmup + self.seconds))
+        // Instructions are counted without wrk.
+        if self.instructions {
+            return 0;
+        }
+        self.tokens.unwrap_or(80_000 * u64::from(self.warmup + self.seconds))
     }
 }
 

@@ -63,14 +63,18 @@ fn tells(stage: &Stage, port: u16) -> Result<u64, Failure> {
     for number in REPEATED..2 * REPEATED {
         let mut request = fields(Some(stage.tokens.good(number)));
         request.push(("X-User-Id", "root".to_owned()));
+        request.push(("X-User-Roles", "admin".to_owned()));
         let answer = client.get(SEEN, &request)?;
         must_be_the_origins(stage, &answer)?;
         let whose = answer.field("x-seen-user-id").unwrap_or("nobody");
         if whose != subject(number) {
             return Err(format!("{}'s token is {whose}'s to the origin", subject(number)).into());
         }
-        if answer.field("x-seen-user-roles").is_none() {
-            return Err("the origin is not told the roles".into());
+        // Each says them in its own way, some in base64.
+        match answer.field("x-seen-user-roles") {
+            None => return Err("the origin is not told the roles".into()),
+            Some("admin") => return Err("the origin is told the roles that the client says".into()),
+            Some(_) => {}
         }
         if answer.field("x-seen-authorization").is_some() {
             return Err("the origin gets the token itself".into());

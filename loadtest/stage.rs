@@ -90,6 +90,7 @@ impl Stage {
             .replace("@ORIGIN@", &self.origin_port.to_string())
             .replace("@SINK@", &self.sink_port.to_string())
             .replace("@SECRET@", SECRET)
+            .replace("@IF_TOKENS_RECUR@", if self.tokens.recur() { "" } else { "# " })
             .replace("@SECRET_BASE64@", &secret_of_jwk())
             .replace("@BODY@", &String::from_utf8_lossy(&self.body));
         let config = self.path(template);

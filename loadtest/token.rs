@@ -53,6 +53,8 @@ pub enum Flaw {
     Claims,
     /// It is signed with the right secret, by an algorithm that nobody allows.
     Algorithm,
+    /// It is signed as it should be, but says that it is signed by another algorithm.
+    Label,
     /// It is not signed, and says so.
     Unsigned,
     /// Somebody else has issued it.
@@ -65,10 +67,11 @@ pub enum Flaw {
 
 impl Flaw {
     /// All of them.
-    pub const ALL: [Flaw; 7] = [
+    pub const ALL: [Flaw; 8] = [
         Flaw::Signature,
         Flaw::Claims,
         Flaw::Algorithm,
+        Flaw::Label,
         Flaw::Unsigned,
         Flaw::Issuer,
         Flaw::Audience,
@@ -112,6 +115,11 @@ impl Tokens {
         }
     }
 
+    /// Whether requests carry the same token again.
+    pub fn recur(&self) -> bool {
+        self.scenario == Scenario::Full
+    }
+
     /// A token that is to be let in.
     pub fn good(&self, number: u64) -> String {
         self.token("load", "api", number, self.issued)
@@ -131,6 +139,7 @@ impl Tokens {
                 format!("{signed}.{signature}")
             }
             Flaw::Algorithm => signed(HMAC_SHA384, "HS384", SECRET, &claims),
+            Flaw::Label => signed(HMAC_SHA256, "HS384", SECRET, &claims),
             Flaw::Unsigned => format!("{}.", unsigned("none", &claims)),
             Flaw::Issuer => self.token("somebody", "api", 0, self.issued),
             Flaw::Audience => self.token("load", "somebody", 0, self.issued),
