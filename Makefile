@@ -51,7 +51,7 @@ tests: ## The tests: beside the code, and end to end
 advisories: ## Is a vulnerability of a dependency known? Needs the network
 	cargo deny check advisories
 
-load: ## Measures the gateway beside nginx, HAProxy and a bare Pingora proxy
+load: ## Measures the gateway beside nginx, HAProxy, Envoy and a bare Pingora proxy
 	@scripts/setup.sh load
 	cargo build --release --bin sluicegate --example floor --example load
 	cargo run --quiet --release --example load -- $(ARGS)

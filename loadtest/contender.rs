@@ -1,6 +1,7 @@
 //! Who is measured, and how each is started.
 
 use super::{Arguments, Failure};
+use crate::scenario::Scenario;
 use crate::stage::Stage;
 use clap::ValueEnum;
 use std::ffi::OsString;
@@ -14,6 +15,8 @@ pub enum Contender {
     Gateway,
     /// The same with health checks, ejection, a retry policy and a circuit breaker.
     GatewayGuarded,
+    /// The same as in `full` without its auth: tokens go through unread.
+    GatewayPlain,
     /// Pingora with nothing on it, behind a door like the gateway's.
     Floor,
     /// The same behind Pingora's own door.
@@ -25,7 +28,21 @@ pub enum Contender {
     /// HAProxy.
     #[value(name = "haproxy")]
     HAProxy,
+    /// Envoy.
+    Envoy,
 }
+
+/// One thread, nothing but trouble said, and what it has logged written once a second, not every
+/// ten seconds.
+const ENVOY_ARGUMENTS: [&str; 7] = [
+    "--concurrency",
+    "1",
+    "--log-level",
+    "error",
+    "--file-flush-interval-msec",
+    "1000",
+    "--disable-hot-restart",
+];
 
 /// How a contender is started, and where it is then found.
 pub struct Start {
@@ -45,64 +62,92 @@ impl Contender {
         match self {
             Contender::Gateway => "gateway",
             Contender::GatewayGuarded => "gateway-guarded",
+            Contender::GatewayPlain => "gateway-plain",
             Contender::Floor => "floor",
             Contender::FloorServices => "floor-services",
             Contender::FloorUnbuffered => "floor-unbuffered",
             Contender::Nginx => "nginx",
             Contender::HAProxy => "haproxy",
+            Contender::Envoy => "envoy",
         }
     }
 
     /// Whether it is asked for more than forwarding: an id, forwarded headers, a line in a log.
     pub fn works(self, plain: bool) -> bool {
         match self {
-            Contender::Gateway | Contender::GatewayGuarded => true,
+            Contender::Gateway
+            | Contender::GatewayGuarded
+            | Contender::GatewayPlain
+            | Contender::Envoy => true,
             Contender::Nginx | Contender::HAProxy => !plain,
             Contender::Floor | Contender::FloorServices | Contender::FloorUnbuffered => false,
         }
+    }
+
+    /// Whether it lets in nobody without a good token, and tells the origin whose it is.
+    pub fn checks_tokens(self, scenario: Scenario) -> bool {
+        let able = matches!(self, Contender::Gateway | Contender::HAProxy | Contender::Envoy);
+        able && scenario.has_tokens()
+    }
+
+    /// The template of its configuration, if it has one.
+    fn template(self, arguments: &Arguments) -> Option<&'static str> {
+        Some(match (self, arguments.scenario.has_tokens()) {
+            (Contender::Gateway, false) => "sluicegate.yaml",
+            (Contender::Gateway, true) => "sluicegate.full.yaml",
+            (Contender::GatewayPlain, _) => "sluicegate.full-plain.yaml",
+            (Contender::GatewayGuarded, _) => "sluicegate.guarded.yaml",
+            (Contender::Nginx, _) if arguments.plain => "nginx.plain.conf",
+            (Contender::Nginx, _) => "nginx.conf",
+            (Contender::HAProxy, true) => "haproxy.full.cfg",
+            (Contender::HAProxy, false) if arguments.plain => "haproxy.plain.cfg",
+            (Contender::HAProxy, false) => "haproxy.cfg",
+            (Contender::Envoy, _) => "envoy.full.yaml",
+            (Contender::Floor | Contender::FloorServices | Contender::FloorUnbuffered, _) => {
+                return None;
+            }
+        })
     }
 
     /// Says how it is started; its configuration is written.
     pub fn start(self, stage: &Stage, arguments: &Arguments) -> Result<Start, Failure> {
         let port = stage.free_port()?;
         let mut start = Start { command: Vec::new(), port, admin: None, log: None };
-        let mut config = |template, admin| {
+        let mut config = OsString::new();
+        if let Some(template) = self.template(arguments) {
             let log = stage.path(&format!("{self}-access.log"));
             // A run's log is counted, so each begins with none.
             drop(std::fs::remove_file(&log));
-            let file = stage.config(template, port, admin, &log)?;
-            start.admin = admin;
-            start.log = self.works(arguments.plain).then_some(log);
-            Ok::<OsString, Failure>(file.into())
-        };
+            start.admin = if self.is_gateway() { Some(stage.free_port()?) } else { None };
+            config = stage.config(template, port, start.admin, &log)?.into();
+            // HAProxy's lines go to a sink of ours.
+            let writes_a_file = self.works(arguments.plain) && self != Contender::HAProxy;
+            start.log = writes_a_file.then_some(log);
+        }
+        let program = self.program(arguments)?.into_os_string();
         start.command = match self {
-            Contender::Gateway | Contender::GatewayGuarded => {
-                let template = match self {
-                    Contender::GatewayGuarded => "sluicegate.guarded.yaml",
-                    _ => "sluicegate.yaml",
-                };
-                let file = config(template, Some(stage.free_port()?))?;
-                let program = gateway(arguments).into_os_string();
-                vec![program, "run".into(), "-c".into(), file]
+            Contender::Gateway | Contender::GatewayGuarded | Contender::GatewayPlain => {
+                vec![program, "run".into(), "-c".into(), config]
             }
             Contender::Floor => stage.floor(port, &["--door=loop", "--write-buffer=8192"]),
             Contender::FloorServices => stage.floor(port, &["--door=services"]),
             Contender::FloorUnbuffered => stage.floor(port, &["--door=loop", "--write-buffer=0"]),
             Contender::Nginx => {
-                let template = if arguments.plain { "nginx.plain.conf" } else { "nginx.conf" };
-                let file = config(template, None)?;
                 let errors = stage.path("nginx-errors.log").into();
-                vec![require("nginx")?.into(), "-e".into(), errors, "-c".into(), file]
+                vec![program, "-e".into(), errors, "-c".into(), config]
             }
-            Contender::HAProxy => {
-                let template = if arguments.plain { "haproxy.plain.cfg" } else { "haproxy.cfg" };
-                let file = config(template, None)?;
-                // Its lines go to a sink of ours.
-                start.log = None;
-                vec![require("haproxy")?.into(), "-db".into(), "-f".into(), file]
+            Contender::HAProxy => vec![program, "-db".into(), "-f".into(), config],
+            Contender::Envoy => {
+                let mut command = vec![program, "-c".into(), config];
+                command.extend(ENVOY_ARGUMENTS.map(OsString::from));
+                command
             }
         };
         Ok(start)
+    }
+
+    fn is_gateway(self) -> bool {
+        matches!(self, Contender::Gateway | Contender::GatewayGuarded | Contender::GatewayPlain)
     }
 
     fn program(self, arguments: &Arguments) -> Result<PathBuf, Failure> {
@@ -111,9 +156,10 @@ impl Contender {
             false => Err(format!("{} is not built: `make load` builds it", path.display()).into()),
         };
         match self {
-            Contender::Gateway | Contender::GatewayGuarded => built(gateway(arguments)),
+            _ if self.is_gateway() => built(gateway(arguments)),
             Contender::Nginx => require("nginx"),
             Contender::HAProxy => require("haproxy"),
+            Contender::Envoy => envoy(),
             _ => built(floor()),
         }
     }
@@ -133,6 +179,16 @@ pub fn gateway(arguments: &Arguments) -> PathBuf {
 /// The floor's program.
 pub fn floor() -> PathBuf {
     beside().join("floor")
+}
+
+/// Envoy's program: the one that `make load` installs into the build's folder, which Debian does
+/// not have, or an installed one.
+pub fn envoy() -> Result<PathBuf, Failure> {
+    let own = beside().join("../../envoy/bin/envoy");
+    if own.is_file() {
+        return Ok(own);
+    }
+    require("envoy").map_err(|_| "envoy is not installed: `make load` installs it".into())
 }
 
 /// The directory of this program, where cargo puts the examples.

@@ -35,10 +35,14 @@ impl Client {
         Ok(Client { stream: BufReader::new(stream), port })
     }
 
-    /// Asks for a path, and does not wait.
-    pub fn ask(&mut self, path: &str) -> std::io::Result<()> {
+    /// Asks for a path with some fields, and does not wait.
+    pub fn ask(&mut self, path: &str, fields: &[(&str, String)]) -> std::io::Result<()> {
         let port = self.port;
-        let head = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n");
+        let mut head = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n");
+        for (name, value) in fields {
+            head.extend([name, ": ", value, "\r\n"]);
+        }
+        head.push_str("\r\n");
         self.stream.get_mut().write_all(head.as_bytes())
     }
 
@@ -56,9 +60,9 @@ impl Client {
         Ok(answer)
     }
 
-    /// Asks for a path and reads the answer.
-    pub fn get(&mut self, path: &str) -> Result<Answer, Failure> {
-        self.ask(path)?;
+    /// Asks for a path with some fields and reads the answer.
+    pub fn get(&mut self, path: &str, fields: &[(&str, String)]) -> Result<Answer, Failure> {
+        self.ask(path, fields)?;
         self.answer()
     }
 
@@ -78,13 +82,19 @@ impl Answer {
     }
 }
 
-/// Waits until a process that was just started answers; how often it was asked in vain does not
+/// Waits until a process that was just started answers a request with some fields; how often it was asked in vain does not
 /// matter, how often it answered is once.
-pub fn wait_for(port: u16, process: &mut Process, patience: Duration) -> Result<(), Failure> {
+pub fn wait_for(
+    port: u16,
+    fields: &[(&str, String)],
+    process: &mut Process,
+    patience: Duration,
+) -> Result<(), Failure> {
     let deadline = Instant::now() + patience;
     loop {
         process.must_run()?;
-        let answer = Client::connect(port).map_err(Failure::from).and_then(|mut c| c.get("/"));
+        let answer =
+            Client::connect(port).map_err(Failure::from).and_then(|mut c| c.get("/", fields));
         match answer {
             Ok(answer) if answer.status == 200 => return Ok(()),
             Ok(answer) => return Err(format!("it answers {}", answer.status).into()),

@@ -7,6 +7,8 @@ use super::{Arguments, Failure};
 use crate::contender::{self, Contender};
 use crate::http::{self, Client};
 use crate::process::{self, Process};
+use crate::proof;
+use crate::scenario;
 use crate::stage::Stage;
 use std::ffi::OsString;
 use std::fs;
@@ -25,7 +27,10 @@ pub fn count(mut arguments: Arguments) -> Result<(), Failure> {
     if arguments.requests <= arguments.baseline {
         return Err("--requests must be more than --baseline".into());
     }
-    arguments.only.retain(|each| !matches!(each, Contender::Nginx | Contender::HAProxy));
+    scenario::settle(&mut arguments)?;
+    arguments
+        .only
+        .retain(|each| !matches!(each, Contender::Nginx | Contender::HAProxy | Contender::Envoy));
     process::move_to(&arguments.load_cores)?;
     contender::require("valgrind")?;
     contender::present(&mut arguments)?;
@@ -55,15 +60,18 @@ fn run(
     command.extend(start.command);
     let output = stage.path(&format!("{contender}.log"));
     let mut process = Process::start(&command, &arguments.core, &output)?;
-    http::wait_for(start.port, &mut process, PATIENCE)?;
+    http::wait_for(start.port, &proof::fields(stage.tokens.of(0)), &mut process, PATIENCE)?;
+    proof::prove(stage, arguments, contender, start.port)?;
 
     let mut clients = Vec::new();
     for _ in 0..CONNECTIONS {
         clients.push(Client::connect(start.port)?);
     }
+    let mut used = proof::tokens_used();
     for _ in 0..in_step(requests) / CONNECTIONS {
         for client in &mut clients {
-            client.ask("/load?of=test")?;
+            client.ask(proof::PATH, &proof::fields(stage.tokens.of(used)))?;
+            used += 1;
         }
         for client in &mut clients {
             let answer = client.answer()?;

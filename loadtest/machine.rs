@@ -1,6 +1,6 @@
 //! What a run's figures depend on, besides the gateway: the machine, and the rivals' versions.
 
-use crate::contender::require;
+use crate::contender::{envoy, require};
 use serde_json::{Value, json};
 use std::fs;
 use std::process::Command;
@@ -19,6 +19,7 @@ pub fn facts() -> Value {
         "kernel": said("uname", &["-sr"], 2),
         "nginx": version("nginx", 3),
         "haproxy": version("haproxy", 3),
+        "envoy": version_of_envoy(),
         "wrk": version("wrk", 2),
     })
 }
@@ -30,6 +31,12 @@ pub fn now() -> String {
 
 fn version(program: &str, words: usize) -> Option<String> {
     said(require(program).ok()?.to_str()?, &["-v"], words)
+}
+
+/// Envoy says where it is, then which commit, version and kind of build it is.
+fn version_of_envoy() -> Option<String> {
+    let said = said(envoy().ok()?.to_str()?, &["--version"], 3)?;
+    Some(format!("envoy {}", said.split('/').rev().nth(3)?))
 }
 
 /// The first words that a program says, on whichever of its outputs.

@@ -1,4 +1,4 @@
-//! The load test: what a request costs in the gateway, beside the floor, nginx and HAProxy.
+//! The load test: what a request costs in the gateway, beside the floor, nginx, HAProxy and Envoy.
 //!
 //! Each contender in turn has a core to itself, round after round; the origin and wrk are on the
 //! other cores. No round counts unless its contender has proved that it did the work. `README.md`
@@ -9,14 +9,18 @@ mod http;
 mod instructions;
 mod machine;
 mod process;
+mod proof;
 mod report;
 mod round;
+mod scenario;
 mod stage;
+mod token;
 mod wrk;
 
 use clap::Parser;
 use contender::Contender;
 use report::Report;
+use scenario::Scenario;
 use stage::Stage;
 use std::error::Error;
 use std::path::PathBuf;
@@ -25,10 +29,13 @@ use std::process::ExitCode;
 /// What went wrong, told to whoever runs the load test.
 pub type Failure = Box<dyn Error>;
 
-/// Measures what a request costs in the gateway, the floor, nginx and HAProxy.
+/// Measures what a request costs in the gateway, the floor, nginx, HAProxy and Envoy.
 #[derive(Parser)]
 #[command(name = "load")]
 pub struct Arguments {
+    /// What is asked of the contenders.
+    #[arg(long, value_enum, default_value_t = Scenario::Forward)]
+    scenario: Scenario,
     /// How often each contender runs.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
@@ -47,9 +54,14 @@ pub struct Arguments {
     /// The cores of the origin, of wrk and of this program, as taskset reads them.
     #[arg(long, default_value = "1", value_name = "CORES")]
     load_cores: String,
-    /// The contenders.
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "gateway,floor,nginx,haproxy")]
+    /// The contenders; if none are named: gateway, floor, nginx and haproxy in `forward`, else
+    /// gateway, gateway-plain, haproxy and envoy.
+    #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Contender>,
+    /// How many tokens `full-new` has for each of its rounds; if it is not said, 80,000 for each
+    /// second.
+    #[arg(long)]
+    tokens: Option<u64>,
     /// Lets nginx and HAProxy forward and do no more: no id, no forwarded headers, no log.
     #[arg(long)]
     plain: bool,
@@ -73,6 +85,18 @@ pub struct Arguments {
     runs: PathBuf,
 }
 
+impl Arguments {
+    /// How many tokens wrk is to find in its file: more than any contender answers requests in a
+    /// round.
+    fn tokens(&self) -> u64 {
+        // Instructions are counted without wrk.
+        if self.instructions {
+            return 0;
+        }
+        self.tokens.unwrap_or(80_000 * u64::from(self.warmup + self.seconds))
+    }
+}
+
 fn main() -> ExitCode {
     let outcome = match Arguments::parse() {
         arguments if arguments.instructions => instructions::count(arguments),
@@ -88,6 +112,7 @@ fn main() -> ExitCode {
 }
 
 fn measure(mut arguments: Arguments) -> Result<(), Failure> {
+    scenario::settle(&mut arguments)?;
     let facts = machine::facts();
     process::move_to(&arguments.load_cores)?;
     contender::require("wrk")?;

@@ -4,18 +4,17 @@ use super::{Arguments, Failure};
 use crate::contender::Contender;
 use crate::machine;
 use crate::round::Round;
+use crate::scenario::Scenario;
 use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::PathBuf;
 
-/// What the ratios are to.
-const AGAINST: [Contender; 3] = [Contender::Floor, Contender::Nginx, Contender::HAProxy];
-
 /// The figures of a run.
 pub struct Report {
     path: PathBuf,
     file: File,
+    scenario: Scenario,
     rounds: Vec<(Contender, Round)>,
     contenders: Vec<Contender>,
 }
@@ -27,9 +26,10 @@ impl Report {
         let path = arguments.runs.join(format!("{}.jsonl", machine::now()));
         let file = File::create(&path)?;
         let contenders = arguments.only.clone();
-        let mut report = Report { path, file, rounds: Vec::new(), contenders };
+        let scenario = arguments.scenario;
+        let mut report = Report { path, file, scenario, rounds: Vec::new(), contenders };
         report.write(&json!({
-            "kind": "run", "machine": machine, "rounds": arguments.rounds,
+            "kind": "run", "machine": machine, "scenario": scenario.name(), "rounds": arguments.rounds,
             "seconds": arguments.seconds, "warmup": arguments.warmup,
             "connections": arguments.connections, "plain": arguments.plain,
         }))?;
@@ -63,16 +63,18 @@ impl Report {
     /// Prints the medians.
     pub fn end(mut self) -> Result<(), Failure> {
         println!("\nMedians; CPU µs per request, times what the others need:\n");
+        let against = self.scenario.against();
+        let [one, two, three] = against.map(|(column, _)| column);
         println!(
-            "{:<16} {:>6} {:>6} {:>6} {:>13} {:>7} {:>7} {:>8} {:>8} {:>8} {:>8} {:>5} {:>6} {:>6} {:>7} {:>7}",
+            "{:<16} {:>6} {:>6} {:>6} {:>13} {:>7} {:>8} {:>8} {:>8} {:>8} {:>8} {:>5} {:>6} {:>6} {:>7} {:>7}",
             "contender",
             "CPU",
             "user",
             "system",
             "least..most",
-            "/floor",
-            "/nginx",
-            "/haproxy",
+            one,
+            two,
+            three,
             "req/s",
             "p50 ms",
             "p99 ms",
@@ -85,13 +87,13 @@ impl Report {
         for contender in self.contenders.clone() {
             let median = |of: fn(&Round) -> f64| self.median(contender, of);
             let (least, most) = self.extremes(contender);
-            let ratio = |other| match self.median(other, Round::cpu) {
+            let ratio = |(_, other)| match self.median(other, Round::cpu) {
                 0.0 => "-".to_owned(),
                 cpu => format!("{:.2}", median(Round::cpu) / cpu),
             };
-            let [floor, nginx, haproxy] = AGAINST.map(ratio);
+            let [one, two, three] = against.map(ratio);
             println!(
-                "{contender:<16} {:6.2} {:6.2} {:6.2} {:>13} {floor:>7} {nginx:>7} {haproxy:>8} \
+                "{contender:<16} {:6.2} {:6.2} {:6.2} {:>13} {one:>7} {two:>8} {three:>8} \
                  {:8.0} {:8.2} {:8.2} {:>4.0}% {:>5.0}% {:6.3} {:7.1} {:7.1}",
                 median(Round::cpu),
                 median(|round| round.user),

@@ -4,6 +4,7 @@ use super::{Arguments, Failure};
 use crate::contender::{Contender, Start};
 use crate::http::{self, Client};
 use crate::process::{Memory, Process};
+use crate::proof;
 use crate::stage::{Stage, lines_of, settled};
 use crate::wrk::{self, Seen};
 use std::sync::atomic::Ordering::Relaxed;
@@ -47,23 +48,28 @@ pub fn run(stage: &Stage, arguments: &Arguments, contender: Contender) -> Result
     let sunk = stage.sunk.load(Relaxed);
     let output = stage.path(&format!("{contender}.log"));
     let mut process = Process::start(&start.command, &arguments.core, &output)?;
-    http::wait_for(start.port, &mut process, PATIENCE)?;
-    let works = contender.works(arguments.plain);
-    let proved = 1 + prove(stage, start.port, works)?;
+    http::wait_for(start.port, &proof::fields(stage.tokens.of(0)), &mut process, PATIENCE)?;
+    let proved = 1 + proof::prove(stage, arguments, contender, start.port)?;
+    let mut used = proof::tokens_used();
+    let load = |used, seconds| {
+        wrk::load(start.port, &stage.tokens.carried(used), arguments.connections, seconds)
+    };
     let warmed = match arguments.warmup {
         0 => 0,
-        seconds => wrk::load(start.port, arguments.connections, seconds)?.requests,
+        seconds => load(used, seconds)?.requests,
     };
+    // wrk makes one request to see whether it can, and does not wait for the last on a connection.
+    used += warmed + arguments.connections + 1;
 
     let (before, waited, queued) = (process.cpu()?, process.waits()?, process.queued());
     let began = Instant::now();
-    let seen = wrk::load(start.port, arguments.connections, arguments.seconds)?;
+    let seen = load(used, arguments.seconds)?;
     let took = began.elapsed();
     let (after, waits) = (process.cpu()?, process.waits()? - waited);
     let queued = process.queued().saturating_sub(queued);
     let memory = process.memory()?;
 
-    if works {
+    if contender.works(arguments.plain) {
         let least = proved + warmed + seen.requests;
         // At the end of each of its runs wrk leaves an unanswered request on every connection.
         let most = least + 2 * arguments.connections;
@@ -83,29 +89,6 @@ pub fn run(stage: &Stage, arguments: &Arguments, contender: Contender) -> Result
         seen,
         memory,
     })
-}
-
-/// Proves that what comes back is the origin's answer, on a kept connection, and that a contender
-/// that is asked for work gives each request an id. How many requests that took.
-fn prove(stage: &Stage, port: u16, works: bool) -> Result<u64, Failure> {
-    const REPEATED: u64 = 3;
-    let mut client = Client::connect(port)?;
-    let mut ids = Vec::new();
-    for _ in 0..REPEATED {
-        let answer = client.get("/load?of=test")?;
-        if answer.status != 200 || answer.body != stage.body {
-            let length = answer.body.len();
-            return Err(format!("it answers {} with {length} bytes", answer.status).into());
-        }
-        if works {
-            let id = answer.field("x-request-id").ok_or("its answer has no x-request-id")?;
-            if ids.iter().any(|known| known == id) {
-                return Err("it gives two requests one id".into());
-            }
-            ids.push(id.to_owned());
-        }
-    }
-    Ok(REPEATED)
 }
 
 /// Proves that each request was written down, and by the gateway counted too.
@@ -135,7 +118,7 @@ fn account(
 
 /// The requests that the gateway's metrics count.
 fn counted(admin: u16) -> Result<u64, Failure> {
-    let answer = Client::connect(admin)?.get("/metrics")?;
+    let answer = Client::connect(admin)?.get("/metrics", &[])?;
     let text = String::from_utf8(answer.body)?;
     let samples = text.lines().filter(|line| {
         line.strip_prefix(REQUESTS).is_some_and(|rest| rest.starts_with(['{', ' ']))

@@ -4,13 +4,14 @@ use super::{Arguments, Failure};
 use crate::contender::{floor, require};
 use crate::http;
 use crate::process::Process;
+use crate::token::{SECRET, Tokens, secret_of_jwk};
 use std::ffi::OsString;
 use std::io::Read;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use std::{fs, io, thread};
 
 /// Where the configurations' templates are.
@@ -24,6 +25,8 @@ pub struct Stage {
     pub body: Vec<u8>,
     /// How many lines the sink has got.
     pub sunk: Arc<AtomicU64>,
+    /// What requests carry.
+    pub tokens: Tokens,
     directory: PathBuf,
     origin_port: u16,
     sink_port: u16,
@@ -32,14 +35,18 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Makes the directory, and starts the sink and the origin.
+    /// Makes the directory and the tokens, and starts the sink and the origin.
     pub fn set(arguments: &Arguments) -> Result<Stage, Failure> {
         let directory = std::env::temp_dir().join(format!("load-{}", std::process::id()));
         fs::create_dir_all(&directory)?;
         let (sink_port, sunk) = sink()?;
+        let file = directory.join("tokens");
+        let now = SystemTime::now();
+        let tokens = Tokens::prepare(arguments.scenario, now, arguments.tokens(), file)?;
         let mut stage = Stage {
             body: body(),
             sunk,
+            tokens,
             directory,
             origin_port: free_port()?,
             sink_port,
@@ -51,7 +58,7 @@ impl Stage {
         let command = [require("nginx")?.into(), "-e".into(), errors, "-c".into(), config.into()];
         let origin = Process::start(&command, &arguments.load_cores, &log)?;
         let origin = stage.origin.insert(origin);
-        http::wait_for(stage.origin_port, origin, Duration::from_secs(10))?;
+        http::wait_for(stage.origin_port, &[], origin, Duration::from_secs(10))?;
         Ok(stage)
     }
 
@@ -82,6 +89,9 @@ impl Stage {
             .replace("@ADMIN@", &admin.unwrap_or_default().to_string())
             .replace("@ORIGIN@", &self.origin_port.to_string())
             .replace("@SINK@", &self.sink_port.to_string())
+            .replace("@SECRET@", SECRET)
+            .replace("@IF_TOKENS_RECUR@", if self.tokens.recur() { "" } else { "# " })
+            .replace("@SECRET_BASE64@", &secret_of_jwk())
             .replace("@BODY@", &String::from_utf8_lossy(&self.body));
         let config = self.path(template);
         fs::write(&config, text)?;

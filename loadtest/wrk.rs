@@ -2,6 +2,8 @@
 
 use super::Failure;
 use crate::contender::require;
+use crate::proof::PATH;
+use crate::token::Carried;
 use serde_json::json;
 use std::process::Command;
 
@@ -18,14 +20,32 @@ pub struct Seen {
     pub p99: f64,
 }
 
+/// What makes requests that carry new tokens.
+const NEW_TOKENS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/loadtest/conf/tokens.lua");
+
 /// Loads a port, and fails on any error.
-pub fn load(port: u16, connections: u64, seconds: u32) -> Result<Seen, Failure> {
-    let output = Command::new(require("wrk")?)
+pub fn load(
+    port: u16,
+    carried: &Carried<'_>,
+    connections: u64,
+    seconds: u32,
+) -> Result<Seen, Failure> {
+    let mut command = Command::new(require("wrk")?);
+    command
         .args(["--latency", "--threads", "1"])
         .args(["--connections", &connections.to_string()])
-        .args(["--duration", &format!("{seconds}s")])
-        .arg(format!("http://127.0.0.1:{port}/load?of=test"))
-        .output()?;
+        .args(["--duration", &format!("{seconds}s")]);
+    let url = format!("http://127.0.0.1:{port}{PATH}");
+    match carried {
+        Carried::Nothing => command.arg(url),
+        Carried::Same(token) => {
+            command.args(["--header", &format!("Authorization: Bearer {token}"), &url])
+        }
+        Carried::New { file, offset } => {
+            command.args(["--script", NEW_TOKENS, &url, "--"]).arg(file).arg(offset.to_string())
+        }
+    };
+    let output = command.output()?;
     let said = String::from_utf8_lossy(&output.stdout);
     if !output.status.success() {
         return Err(format!("wrk: {said}{}", String::from_utf8_lossy(&output.stderr)).into());

