@@ -22,6 +22,9 @@ import { parseArgs } from 'node:util';
 
 import Provider from 'oidc-provider';
 
+// What oidc-provider remarks on goes where its warnings go: the standard output is for answers.
+console.info = console.warn;
+
 const { values: options } = parseArgs({
   options: { port: { type: 'string', default: '0' }, keys: { type: 'string' } },
 });
