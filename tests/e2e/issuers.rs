@@ -1,6 +1,7 @@
 //! Whether the harness's issuers and tokens are what the tests of authentication take them for,
 //! by a library that is not the gateway.
 
+use crate::corpus::key_set;
 use crate::support::{
     Behaviour, Client, Document, Issuer, Keys, Provider, Response, now, token, within,
 };
@@ -98,6 +99,9 @@ fn our_tokens_are_verified_by_our_keys_in_every_form() {
             assert!(private.starts_with("-----BEGIN PRIVATE KEY-----\n"));
         }
     }
+    let set = files.add("set.json", key_set(Algorithm::ES256).to_string());
+    let set: JwkSet = serde_json::from_slice(&std::fs::read(set).unwrap()).unwrap();
+    assert_eq!(set.keys.len(), 2);
 }
 
 async fn ask(issuer: &Issuer, path: &str, form: Option<&str>) -> Response {

@@ -28,6 +28,6 @@ pub use origin::{Call, Origin, Seen};
 pub use port::Port;
 pub use streams::{StreamCall, StreamOrigin, framed, message, went};
 pub use tls::Authority;
-pub use tokens::{Key, KeyFiles, Keys, encode, forge, now, signed, token};
+pub use tokens::{Key, Keys, encode, forge, now, signed, token};
 pub use wait::{eventually, within};
 pub use websocket::{WebSocketOrigin, open_websocket};

@@ -172,6 +172,12 @@ impl Keys {
         OURS.get_or_init(|| Keys::with_secret("0123456789-ours-"))
     }
 
+    /// Others that the same issuer has, as between two rotations.
+    pub fn spare() -> &'static Keys {
+        static SPARE: OnceLock<Keys> = OnceLock::new();
+        SPARE.get_or_init(|| Keys::with_secret("0123456789-spare"))
+    }
+
     /// Those of somebody else.
     pub fn others() -> &'static Keys {
         static OTHERS: OnceLock<Keys> = OnceLock::new();
