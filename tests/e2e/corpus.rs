@@ -165,25 +165,22 @@ fn object(ordinary: &[(&str, &str)], changes: &[(&str, &str)]) -> String {
 mod tests {
     use super::*;
     use crate::support::now;
-    use jsonwebtoken::{DecodingKey, Validation, decode};
+    use jsonwebtoken::{DecodingKey, Validation, crypto, decode};
     use std::collections::HashSet;
 
     #[test]
-    fn there_are_more_than_a_thousand_cases_each_with_a_name_of_its_own() {
+    fn each_algorithm_has_more_than_a_thousand_cases_with_names_of_their_own() {
         let now = now();
         for algorithm in Algorithm::ALL {
             let cases = verdicts_of(algorithm, now);
-            let names: HashSet<_> = cases.iter().map(|case| &case.name).collect();
-            let twice = |case: &&Case| cases.iter().filter(|one| one.name == case.name).count() > 1;
-            let repeated: Vec<_> = cases.iter().filter(twice).map(|case| &case.name).collect();
-            assert_eq!(names.len(), cases.len(), "{repeated:?}");
+            let mut names = HashSet::new();
+            let repeated = cases.iter().map(|case| &case.name).find(|name| !names.insert(*name));
+            assert_eq!(repeated, None, "{algorithm}");
             let good = cases.iter().filter(|case| case.accepted).count();
-            assert!(good >= 30, "{algorithm}: {good} good ones");
-            assert!(cases.len() - good >= 300, "{algorithm}: {} cases", cases.len());
+            assert!(good > 70 && cases.len() > 1_000, "{algorithm}: {good} of {}", cases.len());
+            let carried = cases.iter().filter(|case| case.as_bearer.is_some()).count();
+            assert!(carried > 1_000, "{algorithm}: a field can carry {carried}");
         }
-        let all = verdicts(now);
-        assert!(all.len() > 5_000, "{} cases", all.len());
-        assert!(all.iter().filter(|case| case.as_bearer.is_none()).count() < all.len() / 20);
     }
 
     /// What the library that the gateway builds on makes of a token, with its keys in turn.
@@ -215,6 +212,24 @@ mod tests {
             signature::cases(&mut bench);
             for case in bench.cases.iter().filter(|case| !case.accepted && !case.by_kid) {
                 assert!(!library_accepts(case), "{algorithm}: {}\n{}", case.name, case.token);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_in_a_text_is_not_its_signature() {
+        let now = now();
+        for algorithm in Algorithm::ALL {
+            let mut bench = Bench { algorithm, now, cases: Vec::new() };
+            text::cases(&mut bench);
+            claims::cases(&mut bench);
+            let jwk = serde_json::from_value(Keys::ours().of(algorithm).jwk("main")).unwrap();
+            let key = DecodingKey::from_jwk(&jwk).unwrap();
+            let known = algorithm.name().parse().unwrap();
+            for case in &bench.cases {
+                let (input, signature) = case.token.rsplit_once('.').unwrap();
+                let good = crypto::verify(signature, input.as_bytes(), &key, known);
+                assert!(good.unwrap(), "{algorithm}: {}", case.name);
             }
         }
     }

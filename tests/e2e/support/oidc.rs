@@ -109,7 +109,7 @@ impl Provider {
     /// tokens from before are forgotten.
     pub async fn restart(&mut self) {
         self.stop().await;
-        let home = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oidc");
+        let home = Path::new("tests/oidc");
         assert!(
             home.join("node_modules/oidc-provider").exists(),
             "the OpenID provider of the tests is not installed; `make test` installs it"
