@@ -126,6 +126,19 @@ want_envoy() {
     fi
 }
 
+# The OpenID provider of the end-to-end tests, in the versions of its lock file.
+need_provider() {
+    local home=tests/oidc
+    # npm writes this file last, when everything is there.
+    [ "$home/node_modules/.package-lock.json" -nt "$home/package-lock.json" ] && return
+    say "installing the OpenID provider that the tests sign in at, into $home/node_modules"
+    # What npm has in its cache it need not ask for again.
+    npm ci --prefix "$home" --prefer-offline --no-audit --no-fund --ignore-scripts \
+        --loglevel=error || fail "npm could not install what $home/package-lock.json names." \
+        "Is there a network? If not, bring $home/node_modules from a machine that has one;" \
+        "or run the checks that need none: make fmt clippy docs"
+}
+
 need_for_load() {
     local server before=()
     for server in nginx haproxy; do has "$server" || before+=("$server"); done
@@ -163,10 +176,13 @@ case "${1:-}" in
         ;;
     test)
         need_to_build
+        need node nodejs "a real OpenID provider, which tests sign in at, runs on it"
+        need npm npm "it installs that provider"
         install_packages
         need_component cargo-fmt rustfmt "it checks the formatting"
         need_component cargo-clippy clippy "it checks the code for common mistakes"
         need_deny
+        need_provider
         ;;
     load)
         need_to_build
