@@ -30,3 +30,13 @@ pub use key::Unusable;
 pub use key_set::KeySet;
 pub use refusal::{Refusal, RefusalKind};
 pub use rules::{Claims, Confirmation, LEEWAY, Rules, verify};
+mod issuing;
+mod private_key;
+mod public_key;
+mod sealed;
+mod signer;
+
+pub use algorithm::{Algorithm, Algorithms, Kind};
+pub use issuing::{Issuing, check_claim_name, random_id};
+pub use sealed::{Sealer, Unsealable, Unsealed};
+pub use signer::{Signer, Unsigned, jwks};
