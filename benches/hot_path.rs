@@ -9,6 +9,11 @@ use sluicegate::exchange::{
 };
 use sluicegate::exchange::{Trace, UpstreamRequest, request_id};
 use sluicegate::policy::{Block, Chain, Compiler, Request, Scope, States};
+    Connection, Consumer, Facts, Identity, Listener, PathRules, Request, Response, Timeouts,
+};
+use sluicegate::exchange::{Trace, UpstreamRequest, request_id};
+use sluicegate::policy::authorize::{Asked, Authorize, Verdict};
+use sluicegate::policy::{Block, Chain, Compiler, Kind, Scope, States};
 use sluicegate::shared::Shared;
 use sluicegate::snapshot;
 use sluicegate::upstream::ask::Nobody;
@@ -83,6 +88,37 @@ fn policies(criterion: &mut Criterion) {
     group.finish();
 }
 
+fn authorizing(criterion: &mut Criterion) {
+    let yaml = "{all: [scope:orders.read, {claim: department, equals: sales}], not: [tag:blocked]}";
+    let policy = Authorize::compile(&serde_yaml::from_str(yaml).unwrap()).unwrap();
+    let claims = serde_json::json!({"sub": "u1", "iss": "https://id.example.com", "exp": 1,
+        "department": "sales"});
+    let serde_json::Value::Object(claims) = claims else { unreachable!() };
+    let consumer = Consumer { name: "acme".into(), ..Consumer::default() };
+    let mut identity = Identity {
+        way: "jwt",
+        claims,
+        roles: vec!["buyer".into()],
+        scopes: ["openid", "profile", "orders.read"].map(Box::from).to_vec(),
+        consumer: Some(Arc::new(consumer)),
+        expires: None,
+    };
+    let mut measure = |name: &str, identity: &Identity| {
+        criterion.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                let client = [10, 0, 0, 1].into();
+                let (method, time) = (&http::Method::GET, SystemTime::UNIX_EPOCH);
+                let identity = Some(black_box(identity));
+                let verdict = policy.decide(&Asked { identity, method, client, time });
+                matches!(verdict, Verdict::Permitted)
+            });
+        });
+    };
+    measure("authorize/permitted", &identity);
+    identity.scopes.pop();
+    measure("authorize/refused", &identity);
+}
+
 fn ids(criterion: &mut Criterion) {
     let theirs = HeaderValue::from_static("01920f2e-6b7c-7d3a-8a55-0123456789ab");
     let now = SystemTime::now();
@@ -122,5 +158,5 @@ fn compiling(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, policies, ids, compiling);
+criterion_group!(benches, policies, authorizing, ids, compiling);
 criterion_main!(benches);

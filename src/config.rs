@@ -8,6 +8,7 @@
 pub mod backends;
 mod conditions;
 mod identity;
+mod consumer;
 mod listener;
 mod load;
 mod mirror;
@@ -26,6 +27,7 @@ mod yaml;
 pub use backends::{BackendConfig, WhenConfig, split};
 pub use conditions::{ConditionConfig, Conditions, TestConfig};
 pub use identity::IdentityConfig;
+pub use consumer::{BasicConfig, ConsumerConfig, CredentialsConfig, Fingerprint, UserName};
 pub use listener::{Certificate, ListenerConfig, ListenerTimeouts, ListenerTls, WireProtocol};
 pub use load::Loaded;
 pub use mirror::{DiffConfig, MirrorConfig};

@@ -355,13 +355,12 @@ mod tests {
 
     #[test]
     fn where_numbers_are_wanted_the_quotes_count() {
-        use crate::policy::authorize::{Config, ItemConfig, ValueConfig};
+        use crate::policy::authorize::{Config, ItemConfig};
         let value = |text: &str| {
             let config: Config = read(&format!("{{all: [{{claim: a, equals: {text}}}]}}")).unwrap();
             let all = config.all.unwrap();
             let ItemConfig::Mapping(mapping) = &all[0] else { unreachable!() };
-            let Some(ValueConfig(scalar)) = &mapping.equals else { unreachable!() };
-            scalar.to_string()
+            mapping.equals.as_ref().unwrap().to_string()
         };
         for (typed, read) in [
             ("5", "5"),

@@ -15,7 +15,7 @@ mod word;
 
 pub use condition::{Asked, Condition, Test};
 pub use times::{Clock, Day, Times, TimesConfig, Zone};
-pub use typed::{ItemConfig, MappingConfig, ValueConfig};
+pub use typed::{ItemConfig, MappingConfig};
 pub use word::{KINDS, WAYS};
 
 use super::Kind;

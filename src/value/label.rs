@@ -1,4 +1,4 @@
-//! Words that others chose, such as roles and tiers: they may hold nearly anything, but nothing
+//! Words that others chose, such as roles and subjects: they may hold nearly anything, but nothing
 //! that cannot be seen, since two that look alike should be alike.
 
 use super::schema::word_schema;
@@ -8,8 +8,8 @@ use std::fmt;
 use std::ops::Deref;
 use std::str::FromStr;
 
-/// A role, a tier or a tag: 1 to 256 characters, none of them invisible, no space at its ends.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+/// A role, a tag, a subject and the like: 1 to 256 characters, none of them invisible, no space at its ends.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Label(Box<str>);
 
 const LONGEST: usize = 256;
@@ -77,7 +77,7 @@ impl<'de> Deserialize<'de> for Label {
 word_schema!(
     Label,
     "Label",
-    "A role, a tier or a tag: 1 to 256 characters, none of them invisible, no space at its ends.",
+    "A role, a tag, a subject and the like: 1 to 256 characters, none of them invisible, no space at its ends.",
     {"type": ["string", "integer"], "examples": ["admin", "orders:write"]}
 );
 

@@ -2,6 +2,8 @@
 //! against is JSON, where `5` and `"5"` are two things, so here the quotes count.
 
 use super::Invalid;
+use super::schema::word_schema;
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde_json::{Number, Value};
 use std::fmt;
 
@@ -76,6 +78,53 @@ impl fmt::Display for Scalar {
             Scalar::Number(number) => number.fmt(f),
             Scalar::Truth(truth) => truth.fmt(f),
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for Scalar {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_newtype_struct(Scalar::NUMBERS, ScalarVisitor)
+    }
+}
+
+word_schema!(
+    Scalar,
+    "Scalar",
+    "A text, a number, `true` or `false`; what stands in quotes is a text.",
+    {"anyOf": [{"type": "string"}, {"type": "number"}, {"type": "boolean"}], "examples": ["sales", 5]}
+);
+
+struct ScalarVisitor;
+
+impl<'de> Visitor<'de> for ScalarVisitor {
+    type Value = Scalar;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text, a number, `true` or `false`")
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<Scalar, D::Error> {
+        inner.deserialize_any(self)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Scalar, E> {
+        Ok(Scalar::Text(text.into()))
+    }
+
+    fn visit_bool<E: Error>(self, truth: bool) -> Result<Scalar, E> {
+        Ok(Scalar::Truth(truth))
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Scalar, E> {
+        Ok(Scalar::Number(number.into()))
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Scalar, E> {
+        Ok(Scalar::Number(number.into()))
+    }
+
+    fn visit_f64<E: Error>(self, number: f64) -> Result<Scalar, E> {
+        Scalar::fraction(number).map_err(E::custom)
     }
 }
 

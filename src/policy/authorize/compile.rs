@@ -137,8 +137,8 @@ fn claimed(name: &str, mapping: &MappingConfig) -> Result<Condition, Invalid> {
         return Err(Invalid::new(message));
     }
     let test = match (equals, contains, any, all) {
-        (Some(value), ..) => Test::Equals(value.0.clone()),
-        (_, Some(value), ..) => Test::Contains(value.0.clone()),
+        (Some(value), ..) => Test::Equals(value.clone()),
+        (_, Some(value), ..) => Test::Contains(value.clone()),
         (_, _, Some(values), _) => Test::ContainsAny(scalars("any", values)?),
         (.., Some(values)) => Test::ContainsAll(scalars("all", values)?),
         _ if *present == Some(true) => Test::Present,

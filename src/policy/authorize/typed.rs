@@ -32,10 +32,10 @@ pub struct MappingConfig {
     pub claim: Option<String>,
     /// The claim is this text, number or truth value: texts byte by byte, numbers by what they are
     /// worth. A list never is.
-    pub equals: Option<ValueConfig>,
+    pub equals: Option<Scalar>,
     /// The claim is a list that has this value, or is this value. A part of a text is not enough,
     /// not even a word of it.
-    pub contains: Option<ValueConfig>,
+    pub contains: Option<Scalar>,
     /// Whether the claim is there; `null` counts as not there.
     pub present: Option<bool>,
     /// At least one of these holds. Beside `claim`: it contains at least one of these values.
@@ -48,24 +48,9 @@ pub struct MappingConfig {
     pub times: Option<TimesConfig>,
 }
 
-/// A value that a claim is held against.
-#[derive(Debug, Clone)]
-pub struct ValueConfig(pub Scalar);
-
 impl<'de> Deserialize<'de> for ItemConfig {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_newtype_struct(Scalar::NUMBERS, Item)
-    }
-}
-
-impl<'de> Deserialize<'de> for ValueConfig {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match deserializer.deserialize_newtype_struct(Scalar::NUMBERS, Item)? {
-            ItemConfig::Scalar(scalar) => Ok(ValueConfig(scalar)),
-            ItemConfig::Mapping(_) => {
-                Err(D::Error::custom("a value is a text, a number, `true` or `false`"))
-            }
-        }
     }
 }
 
@@ -83,20 +68,6 @@ impl JsonSchema for ItemConfig {
             "anyOf": [{"type": "string"}, {"type": "number"}, {"type": "boolean"}, mapping],
             "examples": ["scope:orders.read", "role:admin", "network:10.0.0.0/8"],
         })
-    }
-}
-
-impl JsonSchema for ValueConfig {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "ClaimValue".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"anyOf": [{"type": "string"}, {"type": "number"}, {"type": "boolean"}]})
     }
 }
 

@@ -41,15 +41,16 @@ pub fn condition(text: &str) -> Result<Condition, Invalid> {
         Ok(label) => Ok(Box::<str>::from(&*label)),
         Err(invalid) => Err(of(what, invalid)),
     };
+    let name = |what| match value.parse::<Name>() {
+        Ok(name) => Ok(Box::<str>::from(&*name)),
+        Err(invalid) => Err(of(what, invalid)),
+    };
     Ok(match kind {
         "role" => Condition::Role(label("role")?),
-        "tier" => Condition::Tier(label("tier")?),
         "tag" => Condition::Tag(label("tag")?),
         "scope" => Condition::Scope(scope(value)?.into()),
-        "consumer" => {
-            let name: Name = value.parse().map_err(|invalid| of("consumer", invalid))?;
-            Condition::Consumer(name.as_str().into())
-        }
+        "consumer" => Condition::Consumer(name("consumer")?),
+        "tier" => Condition::Tier(name("tier")?),
         "way" => Condition::Way(way(value)?),
         "method" => {
             let method: Method = value.parse()?;

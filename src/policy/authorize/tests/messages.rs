@@ -124,9 +124,8 @@ fn a_claim_takes_one_test() {
         ),
         ("{claim: \"\", equals: b}", "all[0].claim: this names no claim: a word is missing here"),
         ("{claim: a, equals: 1e300}", "too large to be exact"),
-        ("{claim: a, equals: {b: c}}", "unknown field `b`"),
-        ("{claim: a, equals: [b]}", "invalid type: sequence, expected a condition such as"),
-        ("{claim: a, equals: {any: [b]}}", "a value is a text, a number, `true` or `false`"),
+        ("{claim: a, equals: {b: c}}", "expected a text, a number, `true` or `false`"),
+        ("{claim: a, equals: [b]}", "expected a text, a number, `true` or `false`"),
     ] {
         let told = told(&format!("all: [{condition}]"));
         assert!(told.contains(message), "{condition}: {told}");
