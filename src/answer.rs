@@ -3,6 +3,7 @@
 //! Each answer that the gateway gives by itself has a file below `answer/`. It makes a [`Reply`],
 //! which leaves by the same door as a refusal, so that the policies of the route see it too.
 
+pub mod login;
 pub mod mirror;
 pub mod redirect;
 pub mod respond;
@@ -14,6 +15,7 @@ use crate::upstream::breaker::Breaker;
 use crate::upstream::retry::Retry;
 use crate::upstream::{HashKey, Service, Timeouts};
 use crate::value::Reference;
+use login::Login;
 use mirror::Mirror;
 use redirect::Redirect;
 use respond::Respond;
@@ -29,6 +31,8 @@ pub enum Answer {
     Respond(Respond),
     /// The gateway, with another place to ask.
     Redirect(Redirect),
+    /// The gateway, with a token for credentials that a service says are good.
+    Login(Box<Login>),
 }
 
 /// The services that may answer a route.
@@ -87,14 +91,22 @@ impl Answer {
     pub fn backends(&self) -> Option<&Backends> {
         match self {
             Answer::Service(backends) => Some(backends),
-            Answer::Respond(_) | Answer::Redirect(_) => None,
+            Answer::Respond(_) | Answer::Redirect(_) | Answer::Login(_) => None,
+        }
+    }
+
+    /// The login, if it is one.
+    pub fn login(&self) -> Option<&Login> {
+        match self {
+            Answer::Login(login) => Some(login),
+            _ => None,
         }
     }
 
     /// What the gateway answers by itself; none where a service is to be asked.
     pub fn reply(&self, references: References<'_>) -> Option<Result<Reply, Rejection>> {
         match self {
-            Answer::Service(_) => None,
+            Answer::Service(_) | Answer::Login(_) => None,
             Answer::Respond(respond) => Some(Ok(respond.reply(references))),
             Answer::Redirect(redirect) => Some(redirect.reply(references)),
         }
@@ -106,6 +118,7 @@ impl Answer {
             Answer::Service(backends) => backends.references(),
             Answer::Respond(respond) => respond.references().collect(),
             Answer::Redirect(redirect) => redirect.references().collect(),
+            Answer::Login(login) => login.references().collect(),
         }
     }
 }

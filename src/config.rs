@@ -8,7 +8,6 @@
 pub mod backends;
 mod conditions;
 mod identity;
-mod consumer;
 mod listener;
 mod load;
 mod mirror;
@@ -27,7 +26,6 @@ mod yaml;
 pub use backends::{BackendConfig, WhenConfig, split};
 pub use conditions::{ConditionConfig, Conditions, TestConfig};
 pub use identity::IdentityConfig;
-pub use consumer::{BasicConfig, ConsumerConfig, CredentialsConfig, Fingerprint, UserName};
 pub use listener::{Certificate, ListenerConfig, ListenerTimeouts, ListenerTls, WireProtocol};
 pub use load::Loaded;
 pub use mirror::{DiffConfig, MirrorConfig};
@@ -42,6 +40,7 @@ pub use service::{
 pub use telemetry::{AccessLogConfig, RequestIdConfig, TelemetryConfig, Word};
 
 use crate::policy::Block;
+use crate::policy::auth::consumers::ConsumerConfig;
 use crate::value::schema::word_schema;
 use crate::value::{Duration, Invalid, NameMap, OneOrMany, Template, deserialize_quantity};
 use schemars::JsonSchema;
@@ -79,6 +78,9 @@ pub struct Document {
     /// How the process ends.
     #[serde(default)]
     pub shutdown: ShutdownConfig,
+    /// Callers that are known by name.
+    #[serde(default)]
+    pub consumers: Vec<ConsumerConfig>,
     /// Policies of all routes.
     #[serde(default)]
     pub policies: Block,

@@ -18,7 +18,7 @@ mod vouched;
 pub use certificate::{AlternativeName, BadCertificate, ClientCertificate};
 pub use connection::{Connection, InFlight, Listener, Phase, Timeouts};
 pub use field::FieldValue;
-pub use identity::{Authentication, Consumer, Identity, Unproven};
+pub use identity::{Authentication, Consumer, Identity, Unproven, find_claim};
 pub use normalise::{EmptySegments, EncodedSlashes, PathRules};
 pub use parameters::Parameters;
 pub use trace::Trace;

@@ -260,3 +260,27 @@ impl Drop for Place<'_> {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
+
+impl KeySet for crate::jose::KeySet {
+    fn parse(document: &[u8]) -> Result<Self, String> {
+        // What anybody can fetch holds no secrets.
+        let (keys, skipped) = crate::jose::KeySet::jwks(document, false)
+            .map_err(|invalid| invalid.to_string())?;
+        for key in skipped {
+            tracing::debug!(%key, "a published key is left out");
+        }
+        Ok(keys)
+    }
+
+    fn len(&self) -> usize {
+        self.len()
+    }
+
+    fn has(&self, kid: &str) -> bool {
+        self.has_kid(kid)
+    }
+
+    fn lost(&self, newer: &Self) -> bool {
+        self.lost(newer)
+    }
+}

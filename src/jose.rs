@@ -11,13 +11,18 @@ mod base64url;
 mod compact;
 mod date;
 mod header;
+mod issuing;
 mod json;
 mod jwk;
 mod key;
 mod key_set;
 mod pem;
+mod private_key;
+mod public_key;
 mod refusal;
 mod rules;
+mod sealed;
+mod signer;
 #[cfg(test)]
 mod tests;
 
@@ -29,14 +34,7 @@ pub use jwk::Skipped;
 pub use key::Unusable;
 pub use key_set::KeySet;
 pub use refusal::{Refusal, RefusalKind};
-pub use rules::{Claims, Confirmation, LEEWAY, Rules, verify};
-mod issuing;
-mod private_key;
-mod public_key;
-mod sealed;
-mod signer;
-
-pub use algorithm::{Algorithm, Algorithms, Kind};
+pub use rules::{Claims, Confirmation, LEEWAY, Rules, confirmation, verify};
 pub use issuing::{Issuing, check_claim_name, random_id};
 pub use sealed::{Sealer, Unsealable, Unsealed};
 pub use signer::{Signer, Unsigned, jwks};

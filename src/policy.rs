@@ -326,6 +326,7 @@ policies! {
         cors: cors::Cors,
         request_size: request_size::RequestSize,
         auth: auth::Auth,
+        authorize: authorize::Authorize,
         deprecation: deprecation::Deprecation,
         transform: transform::Transform,
     }
@@ -338,9 +339,15 @@ policies! {
 }
 
 impl Chain {
-    /// Whether it has an auth decision.
-    pub fn says_who_may_ask(&self) -> bool {
-        self.auth.is_some()
+    /// Its auth decision, if it has one.
+    pub fn auth(&self) -> Option<&auth::Auth> {
+        self.auth.as_deref()
+    }
+
+    /// Whether who may ask depends on who is asking, which nobody finds out.
+    pub fn judges_nobody(&self) -> bool {
+        let is_open = self.auth.as_ref().is_some_and(|auth| auth.is_open());
+        is_open && self.authorize.as_ref().is_some_and(|authorize| authorize.needs_identity())
     }
 
     /// Whether one of its policies answers preflights.

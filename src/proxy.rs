@@ -20,6 +20,7 @@ mod forward;
 mod framing;
 mod head;
 mod hedge;
+mod login;
 pub mod mirror;
 mod outcome;
 mod respond;

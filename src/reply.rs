@@ -7,7 +7,7 @@
 use crate::exchange::Unproven;
 use bytes::Bytes;
 use http::StatusCode;
-use http::header::WWW_AUTHENTICATE;
+use http::header::{ACCEPT, WWW_AUTHENTICATE};
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use serde::Serialize;
 use std::sync::Arc;
@@ -73,6 +73,11 @@ pub enum Rejection {
     ContentTooLarge {
         /// The limit, in bytes.
         limit: u64,
+    },
+    /// 415: the body is not of the kind that the route takes.
+    UnsupportedMediaType {
+        /// The value of `Accept` (RFC 9110 §15.5.16).
+        accept: &'static str,
     },
     /// 431: the head is larger than the route takes.
     HeadersTooLarge {
@@ -149,6 +154,7 @@ impl Rejection {
             Rejection::NotFound | Rejection::NoPath => StatusCode::NOT_FOUND,
             Rejection::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Rejection::ContentTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Rejection::UnsupportedMediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Rejection::HeadersTooLarge { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Rejection::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Rejection::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -177,6 +183,9 @@ impl Rejection {
             }
             Rejection::ContentTooLarge { limit } => {
                 format!("the body is larger than {limit} bytes")
+            }
+            Rejection::UnsupportedMediaType { accept } => {
+                format!("the body is not {accept}, without an encoding")
             }
             Rejection::HeadersTooLarge { limit } => {
                 format!("the request head is larger than {limit} bytes")
@@ -251,6 +260,9 @@ impl Rejection {
             // A refusal says what holds now, for this client; no cache may repeat it.
             (CACHE_CONTROL, HeaderValue::from_static("no-store")),
         ];
+        if let Rejection::UnsupportedMediaType { accept } = self {
+            headers.push((ACCEPT, HeaderValue::from_static(accept)));
+        }
         if let Rejection::MethodNotAllowed { allow } = self {
             headers.push((ALLOW, allow.clone()));
         }

@@ -3,16 +3,43 @@
 //! A configuration is compiled against this: what it names is found here as it was left, so that a
 //! reload forgets neither who is healthy nor who was ejected.
 
+use crate::credential::Verifier;
+use crate::issuer::{Issuer, Plan};
+use crate::jose::KeySet;
 use crate::lock::lock;
 use crate::upstream::State;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::thread;
 use std::time::Instant;
 
 /// What outlives a reload.
 #[derive(Debug, Default)]
 pub struct Shared {
     services: Mutex<HashMap<Box<str>, Arc<State>>>,
+    /// Who issues tokens.
+    pub issuers: Arc<Issuers>,
+    verifier: OnceLock<Arc<Verifier>>,
+}
+
+/// Who issues tokens, each with the keys that are known of it.
+#[derive(Debug, Default)]
+pub struct Issuers(Mutex<Vec<Arc<Issuer<KeySet>>>>);
+
+impl Issuers {
+    /// The issuer of a plan; who asks with the same plan shares it.
+    pub fn of(&self, plan: Plan) -> Arc<Issuer<KeySet>> {
+        let mut issuers = lock(&self.0);
+        if let Some(known) = issuers.iter().find(|known| *known.plan() == plan) {
+            return Arc::clone(known);
+        }
+        // Those of a configuration that is gone have no other owner.
+        issuers.retain(|known| Arc::strong_count(known) > 1);
+        let issuer = Arc::new(Issuer::new(plan));
+        issuers.push(Arc::clone(&issuer));
+        issuer
+    }
 }
 
 impl Shared {
@@ -21,5 +48,13 @@ impl Shared {
         let mut services = lock(&self.services);
         let state = services.entry(name.into());
         Arc::clone(state.or_insert_with(|| Arc::new(State::new(Instant::now()))))
+    }
+
+    /// What checks passwords, for the whole process: as many at once as there are cores.
+    pub fn verifier(&self) -> &Arc<Verifier> {
+        self.verifier.get_or_init(|| {
+            let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+            Arc::new(Verifier::new(cores))
+        })
     }
 }

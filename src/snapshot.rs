@@ -19,6 +19,7 @@ use crate::answer::Answer;
 use crate::config::{Loaded, Report, Severity};
 use crate::exchange::{Parameters, Vouched};
 use crate::policy::Chain;
+use crate::policy::auth::Auth;
 use crate::route::Matcher;
 use crate::shared::Shared;
 use crate::telemetry::access_log::Options;
@@ -64,6 +65,13 @@ pub struct Route {
     pub time: Option<Duration>,
     /// How much its requests matter where there are too many.
     pub priority: Priority,
+}
+
+impl Route {
+    /// Whether a service is asked on the gateway's own account, before or in the place of proxying.
+    pub fn asks_services(&self) -> bool {
+        self.answer.login().is_some() || self.chain.auth().is_some_and(Auth::asks_services)
+    }
 }
 
 /// What of a document is not served by but run: it is bound to the process.

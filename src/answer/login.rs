@@ -6,11 +6,9 @@
 //! that does not exist from a wrong password.
 
 mod answered;
-#[cfg(test)]
-mod tests;
 
 use crate::exchange::{References, Unproven};
-use crate::jose::{Algorithm, Claims, Signer, signer};
+use crate::jose::{Algorithm, Issuing, Signer, check_claim_name, random_id};
 use crate::reply::{Rejection, Reply};
 use crate::upstream::ask::{Ask, AskError, Whom};
 use crate::upstream::call::{self, CallError, Limits};
@@ -96,7 +94,7 @@ pub struct Login {
     pub max_body: u64,
     user: Option<BodyPath>,
     signer: Signer,
-    fixed: Claims,
+    issuing: Issuing,
     claims: Vec<(String, Template)>,
 }
 
@@ -118,16 +116,21 @@ impl Login {
     pub fn compile(config: &Config, whom: Whom, folder: &Path) -> Result<Self, Invalid> {
         let within = |invalid: Invalid| invalid.under("token");
         let TokenConfig { algorithm, key, secret, issuer, audience, ttl, claims } = &config.token;
-        let signer = signer(*algorithm, key.as_deref(), secret.as_ref(), folder).map_err(within)?;
+        let signer = Signer::read(*algorithm, key.as_deref(), secret.as_ref(), folder).map_err(within)?;
         if ttl.is_zero() {
             let message = "a token that is good for no time is good for nothing";
             return Err(within(Invalid::new(message).under("ttl")));
         }
         for name in claims.keys() {
-            Claims::check_name(name)
+            check_claim_name(name)
                 .map_err(|invalid| within(invalid.under(name.as_str()).under("claims")))?;
         }
-        let audience = audience.iter().flat_map(|audience| audience.iter().cloned()).collect();
+        let audience = audience.iter().flat_map(|audience| audience.iter());
+        let issuing = Issuing {
+            issuer: issuer.as_str().into(),
+            audience: audience.map(|one| one.as_str().into()).collect(),
+            lifetime: **ttl,
+        };
         let limits = Limits {
             deadline: config.timeout.map_or(TIMEOUT, |timeout| *timeout),
             body: MAX_ANSWER,
@@ -136,10 +139,10 @@ impl Login {
             whom,
             path: config.path.clone(),
             limits,
-            max_body: config.max_body.map_or(MAX_BODY, |size| size.bytes()),
+            max_body: config.max_body.map_or(MAX_BODY, |size| size.0),
             user: config.user.clone(),
             signer,
-            fixed: Claims::new(issuer, audience, **ttl),
+            issuing,
             claims: claims.iter().map(|(name, claim)| (name.clone(), claim.clone())).collect(),
         })
     }
@@ -274,14 +277,18 @@ impl Login {
             });
         }
         let now = references.facts.time;
-        let token = self.signer.sign("JWT", &self.fixed.with(claims, now)).map_err(|error| {
-            Failed { rejection: Rejection::Internal, cause: error.to_string() }
+        let id = random_id();
+        let claims = id.map(|id| self.issuing.claims(claims, now, id));
+        let token = claims.and_then(|claims| self.signer.sign("JWT", &claims).ok());
+        let token = token.ok_or_else(|| Failed {
+            rejection: Rejection::Internal,
+            cause: "the token could not be signed".to_owned(),
         })?;
         let user = match &self.user {
             Some(path) => answered.at(path).cloned().unwrap_or(Value::Null),
             None => body.clone(),
         };
-        let body = json!({"token": token, "expiresIn": self.fixed.ttl().as_secs(), "user": user});
+        let body = json!({"token": token, "expiresIn": self.issuing.lifetime.as_secs(), "user": user});
         let headers =
             vec![(CONTENT_TYPE, JSON), (CACHE_CONTROL, HeaderValue::from_static("no-store"))];
         Ok(Reply { status: StatusCode::OK, headers, body: body.to_string().into() })

@@ -1,7 +1,7 @@
 //! What is asked for, and what answers it.
 
 use super::{BackendConfig, Conditions, MirrorConfig};
-use crate::answer::{redirect, respond};
+use crate::answer::{login, redirect, respond};
 use crate::policy::Block;
 use crate::route::HostPattern;
 use crate::upstream::adaptive::Priority;
@@ -22,7 +22,8 @@ pub struct RouteConfig {
     /// Policy sets that hold here; a later one wins over an earlier one.
     #[serde(default, rename = "use")]
     pub uses: Vec<Name>,
-    /// The service that answers. Exactly one of this, `backends`, `respond` and `redirect` is needed.
+    /// The service that answers. Exactly one of this, `backends`, `respond`, `redirect` and
+    /// `login` is needed.
     pub service: Option<Name>,
     /// The services that share the route, each with its weight.
     pub backends: Option<Vec<BackendConfig>>,
@@ -39,6 +40,8 @@ pub struct RouteConfig {
     pub respond: Option<respond::Config>,
     /// Another place to ask, which the gateway names by itself.
     pub redirect: Option<redirect::Config>,
+    /// A signed token, for credentials that a service says are good.
+    pub login: Option<login::Config>,
     /// Policies of this route.
     #[serde(default)]
     pub policies: Block,

@@ -4,7 +4,7 @@
 //! requests (`proxy.rs`) run on one thread, one after the other. They share this through an
 //! `Arc` and tell each other by plain loads and stores, so that a request arms no timer.
 
-use super::PathRules;
+use super::{ClientCertificate, PathRules};
 use crate::lock::lock;
 use crate::value::CidrSet;
 use http::HeaderValue;
@@ -75,6 +75,9 @@ pub struct Connection {
     pub address: HeaderValue,
     /// Whether it is inside TLS.
     pub tls: bool,
+    /// The certificate that the client has proved to be its, where the listener asked for one and
+    /// found it good.
+    pub certificate: Option<Box<ClientCertificate>>,
     /// Whether the peer is a trusted proxy; decided once, since neither changes.
     pub trusted: bool,
     accepted: Instant,
@@ -104,6 +107,7 @@ impl Connection {
     /// A connection that was just accepted: it owes a head.
     pub fn new(listener: Arc<Listener>, peer: SocketAddr, tls: bool, now: Instant) -> Self {
         Connection {
+            certificate: None,
             trusted: listener.trusted_proxies.contains(peer.ip()),
             address: HeaderValue::from_str(&peer.ip().to_canonical().to_string())
                 .expect("an address is digits, letters, dots and colons"),

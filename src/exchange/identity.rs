@@ -103,7 +103,7 @@ impl Identity {
     /// Finds a claim: a name, or names with dots that lead into objects (`realm_access.roles`). A
     /// claim whose own name has the dots, as names that are URLs do, comes first.
     pub fn claim(&self, name: &str) -> Option<&Value> {
-        find(&self.claims, name)
+        find_claim(&self.claims, name)
     }
 
     /// What `$(identity.NAME)` stands for: the roles, the scopes, or a claim as text.
@@ -157,13 +157,14 @@ fn list(elements: &[Box<str>]) -> Cow<'_, [u8]> {
     }
 }
 
-fn find<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+/// Finds a claim among others, as [`Identity::claim`] does.
+pub fn find_claim<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
     if let Some(value) = object.get(name) {
         return Some(value);
     }
     name.match_indices('.').find_map(|(dot, _)| {
         let inside = object.get(&name[..dot])?.as_object()?;
-        find(inside, &name[dot + 1..])
+        find_claim(inside, &name[dot + 1..])
     })
 }
 

@@ -5,6 +5,7 @@ use super::key::{Key, Material, Unusable};
 use super::{Algorithm, base64url, json};
 use crate::value::Invalid;
 use serde_json::{Map, Value};
+use std::fmt;
 use zeroize::{Zeroize, Zeroizing};
 
 /// A key of a set that is left out.
@@ -16,6 +17,15 @@ pub struct Skipped {
     pub kid: Option<Box<str>>,
     /// Why.
     pub reason: Unusable,
+}
+
+impl fmt::Display for Skipped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kid {
+            Some(kid) => write!(f, "key {kid:?}: {}", self.reason),
+            None => write!(f, "key {} of the set: {}", self.place + 1, self.reason),
+        }
+    }
 }
 
 /// Reads a set of keys, or one key alone. Secrets are let in only where `secrets` says so.

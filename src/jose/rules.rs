@@ -137,7 +137,7 @@ impl Rules {
 
 /// RFC 7800 §3.1 lets what is not understood be ignored. A token that is bound to something would
 /// then pass as one that is not, so here it is refused.
-fn confirmation(cnf: &Value) -> Result<Confirmation, Refusal> {
+pub fn confirmation(cnf: &Value) -> Result<Confirmation, Refusal> {
     let methods = cnf.as_object().filter(|methods| methods.len() == 1);
     let digest = methods.and_then(|methods| methods.get("x5t#S256")).and_then(Value::as_str);
     let digest = digest.and_then(base64url::decode).and_then(|digest| digest.try_into().ok());

@@ -7,7 +7,7 @@
 use super::private_key::PrivateKey;
 use super::public_key::PublicKey;
 use super::{Algorithm, Kind};
-use crate::value::Invalid;
+use crate::value::{Invalid, Secret};
 use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::hmac;
 use aws_lc_rs::rand::SystemRandom;
@@ -19,6 +19,9 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 use std::fmt;
+use std::fs;
+use std::path::Path;
+use zeroize::Zeroizing;
 
 /// Signs tokens with one key and one algorithm.
 pub struct Signer {
@@ -45,6 +48,36 @@ enum Key {
 pub struct Unsigned;
 
 impl Signer {
+    /// Makes a signer of a private key in a file, which is found from `folder`, or of a secret,
+    /// whichever the algorithm needs.
+    ///
+    /// # Errors
+    ///
+    /// Says which of the two is missing, or is one too many, or does not fit.
+    pub fn read(
+        algorithm: Algorithm,
+        key: Option<&str>,
+        secret: Option<&Secret>,
+        folder: &Path,
+    ) -> Result<Self, Invalid> {
+        match (key, secret, algorithm.is_symmetric()) {
+            (_, Some(secret), true) if key.is_none() => {
+                let signer = Signer::from_secret(secret.reveal().as_bytes(), algorithm);
+                signer.map_err(|invalid| invalid.under("secret"))
+            }
+            (Some(file), None, false) => {
+                let path = folder.join(file);
+                let within = |invalid: Invalid| invalid.under("key");
+                let pem = fs::read(&path).map(Zeroizing::new).map_err(|error| {
+                    within(Invalid::new(format!("{} cannot be read: {error}", path.display())))
+                })?;
+                Signer::from_pem(&pem, algorithm).map_err(within)
+            }
+            (_, _, true) => Err(Invalid::new(format!("{algorithm} needs a `secret`, and no `key`"))),
+            (_, _, false) => Err(Invalid::new(format!("{algorithm} needs a `key`, and no `secret`"))),
+        }
+    }
+
     /// Makes a signer of a private key in PEM: PKCS#8, PKCS#1 or SEC 1, not encrypted.
     ///
     /// # Errors

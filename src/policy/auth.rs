@@ -19,14 +19,14 @@ mod token;
 mod verified;
 mod way;
 
-pub use introspect::Introspections;
 pub use jwt::Keys;
 pub use way::WayConfig;
 
 use super::{Build, Kind, Policy, Request, Setting};
 use crate::credential::{Authorization, Place};
-use crate::exchange::{Authentication, Unproven, UpstreamRequest};
+use crate::exchange::{Authentication, UpstreamRequest};
 use crate::issuer::Issuer;
+use crate::issuer::introspection::Introspector;
 use crate::jose::KeySet;
 use crate::reply::{Rejection, Stop};
 use crate::value::{Invalid, Step};
@@ -35,6 +35,7 @@ use found::{Found, Refused};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::sync::Arc;
+use token::Tokens;
 use way::{Way, Ways};
 
 /// What credentials are good for, where nothing is said.
@@ -126,13 +127,23 @@ impl Auth {
         &self.challenges
     }
 
-    /// The issuers whose keys are fetched.
+    /// The issuers that are asked for their keys, or where else they are to be asked.
     pub fn issuers(&self) -> impl Iterator<Item = &Arc<Issuer<KeySet>>> {
-        let tokens = self.ways.all.iter().filter_map(Way::tokens);
-        tokens.flat_map(|tokens| tokens.jwts()).filter_map(|jwt| match &jwt.keys {
+        let fetched = self.tokens().flat_map(Tokens::jwts).filter_map(|jwt| match &jwt.keys {
             Keys::Fetched(issuer) => Some(issuer),
             Keys::Fixed(_) => None,
-        })
+        });
+        let asked = self.tokens().flat_map(Tokens::introspections);
+        fetched.chain(asked.filter_map(|one| one.issuer.as_ref()))
+    }
+
+    /// Those who ask about tokens.
+    pub fn introspectors(&self) -> impl Iterator<Item = &Arc<Introspector>> {
+        self.tokens().flat_map(Tokens::introspections).map(|one| &one.introspector)
+    }
+
+    fn tokens(&self) -> impl Iterator<Item = &Tokens> {
+        self.ways.all.iter().filter_map(Way::tokens)
     }
 }
 

@@ -18,10 +18,12 @@ pub use times::{Clock, Day, Times, TimesConfig, Zone};
 pub use typed::{ItemConfig, MappingConfig};
 pub use word::{KINDS, WAYS};
 
-use super::Kind;
+use super::{Build, Kind, Policy, Request};
+use crate::reply::{Rejection, Stop};
 use crate::value::Invalid;
 use compile::{Groups, Lists};
 use condition::List;
+use http::HeaderValue;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::fmt;
@@ -47,6 +49,8 @@ pub struct Authorize {
     groups: Groups,
     /// The scopes in `all`, each once, with a space between them (RFC 6749 §3.3).
     required_scopes: Option<Box<str>>,
+    /// What a client is told that lacks them (RFC 6750 §3.1).
+    challenge: HeaderValue,
     needs_identity: bool,
 }
 
@@ -119,14 +123,46 @@ impl Authorize {
 impl Kind for Authorize {
     type Config = Config;
 
-    fn compile(config: &Config) -> Result<Self, Invalid> {
+    fn compile(config: &Config, _: &Build) -> Result<Self, Invalid> {
         let Config { all, any, not } = config;
         let lists = Lists { all: all.as_deref(), any: any.as_deref(), not: not.as_deref() };
         let groups = Groups::compile(lists, 0)?;
         let conditions = || groups.all.iter().chain(&groups.any).chain(&groups.not);
         let needs_identity = conditions().any(Condition::needs_identity);
-        Ok(Authorize { required_scopes: scopes(&groups.all), groups, needs_identity })
+        let required_scopes = scopes(&groups.all);
+        let challenge = challenge(required_scopes.as_deref())?;
+        Ok(Authorize { groups, required_scopes, challenge, needs_identity })
     }
+}
+
+impl Policy for Authorize {
+    type State = ();
+
+    async fn on_request(&self, request: &mut Request<'_>, _: &mut ()) -> Result<(), Stop> {
+        let Request { head, facts, .. } = request;
+        let asked = Asked {
+            identity: facts.identity().map(|identity| &**identity),
+            method: &head.method,
+            client: facts.client,
+            time: facts.time,
+        };
+        let (reason, missing_scopes) = match self.decide(&asked) {
+            Verdict::Permitted => return Ok(()),
+            Verdict::Refused { reason, missing_scopes } => (reason.to_string(), missing_scopes),
+        };
+        let rejection = match missing_scopes {
+            Some(_) => Rejection::InsufficientScope { challenge: self.challenge.clone() },
+            None => Rejection::Forbidden,
+        };
+        facts.cause = Some(format!("not authorised: {reason}"));
+        Err(rejection.into())
+    }
+}
+
+fn challenge(scopes: Option<&str>) -> Result<HeaderValue, Invalid> {
+    let scopes = scopes.unwrap_or_default();
+    HeaderValue::try_from(format!("Bearer error=\"insufficient_scope\", scope=\"{scopes}\""))
+        .map_err(|_| Invalid::new("a scope is of visible ASCII (RFC 6749 §3.3)").under("all"))
 }
 
 fn scopes(conditions: &[Condition]) -> Option<Box<str>> {

@@ -1,6 +1,8 @@
 //! What a policy is compiled with, beside what was typed of it.
 
+use super::auth::consumers::Consumers;
 use crate::exchange::Vouched;
+use crate::shared::Issuers;
 use crate::upstream::Service;
 use crate::upstream::ask::Whom;
 use crate::value::{Invalid, Name, nearest};
@@ -16,6 +18,10 @@ pub struct Build {
     pub services: Vec<(Name, Option<Arc<Service>>)>,
     /// What services are told of who is asking.
     pub vouched: Arc<Vouched>,
+    /// Who is known by name.
+    pub consumers: Arc<Consumers>,
+    /// Who issues tokens.
+    pub issuers: Arc<Issuers>,
 }
 
 impl Build {

@@ -4,7 +4,7 @@ use super::Gateway;
 use super::ask::Asker;
 use super::exchange::{Attempts, Exchange};
 use super::head::{connection_options, edit_request};
-use super::{admit, framing, target};
+use super::{admit, framing, login, target};
 use crate::exchange::{Authentication, Connection, Facts, References, Trace, host, request_id};
 use crate::policy::{Request, States, cors};
 use crate::reply::{Rejection, Stop};
@@ -110,6 +110,9 @@ pub async fn judge(
     }
     let services = &Asker { caller: gateway.caller.as_ref(), view };
     route.chain.on_request(&mut Request { head, facts, services }, states).await?;
+    if route.answer.login().is_some() {
+        return Err(login::serve(gateway, session, exchange).await);
+    }
     match route.answer.reply(References { head, facts }) {
         Some(reply) => Err(Stop::Reply(reply?)),
         None => admit::admit(gateway, session, exchange).await,

@@ -10,14 +10,17 @@ use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, EXPECT};
 use pingora::ErrorType;
 use pingora_proxy::Session;
+use std::sync::Arc;
 
 /// Answers a login.
 pub async fn serve(
     gateway: &Gateway,
     session: &mut Session,
     exchange: &mut Exchange,
-    login: &Login,
 ) -> Stop {
+    let view = Arc::clone(&exchange.view);
+    let login = exchange.route.and_then(|index| view.snapshot.routes[index].answer.login());
+    let login = login.expect("a login is routed to");
     let body = match Login::accepts(session.req_header()) {
         Ok(()) => body(session, login.max_body).await,
         Err(rejection) => Err(rejection.into()),
@@ -26,8 +29,8 @@ pub async fn serve(
         Ok(body) => body,
         Err(stop) => return stop,
     };
-    let Exchange { view, facts, .. } = exchange;
-    let services = Asker { caller: gateway.caller.as_ref(), view };
+    let facts = &mut exchange.facts;
+    let services = Asker { caller: gateway.caller.as_ref(), view: &view };
     let references = References { head: session.req_header(), facts };
     match login.answer(body, references, &services).await {
         Ok(reply) => Stop::Reply(reply),

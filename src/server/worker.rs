@@ -113,8 +113,9 @@ async fn serve_until_drained(plan: Plan, ready: oneshot::Sender<Result<(), Error
     let backends = || view.snapshot.routes.iter().filter_map(|route| route.answer.backends());
     let mirrors = backends().any(|backends| backends.mirror.is_some());
     let hedges = backends().any(Backends::are_hedged);
+    let asks = view.snapshot.routes.iter().any(Route::asks_services);
     // Whoever makes calls of its own reads the system's authorities, which takes its time.
-    let caller = (mirrors || hedges).then(|| Arc::new(Caller::new(IDLE_TO_CALLS)));
+    let caller = (mirrors || hedges || asks).then(|| Arc::new(Caller::new(IDLE_TO_CALLS)));
     let copies = caller.clone().filter(|_| mirrors).map(|caller| Copies::new(caller, AT_ONCE));
     let current = Current::new(view);
     let gateway = Gateway { current, access_log: Arc::clone(&access_log), caller, copies };

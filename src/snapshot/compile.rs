@@ -11,6 +11,7 @@ mod services;
 use super::{Admin, Compiled, Door, Process, Snapshot};
 use crate::config::{Document, Threads};
 use crate::exchange::Vouched;
+use crate::policy::auth::consumers::Consumers;
 use crate::policy::{Build, Compiler};
 use crate::route::Matcher;
 use crate::shared::Shared;
@@ -88,9 +89,15 @@ pub fn compile(document: &Document, generation: u64, folder: &Path, shared: &Sha
         folder: folder.to_owned(),
         services: names.zip(services.iter().cloned()).collect(),
         vouched: vouched.clone().unwrap_or_default(),
+        consumers: Arc::new(Consumers::compile(
+            &document.consumers,
+            shared.verifier(),
+            problems.all(),
+        )),
+        issuers: Arc::clone(&shared.issuers),
     };
     let mut compiler = Compiler::new(build);
-    let compiled = routes::routes(document, &services, &mut compiler, &mut problems);
+    let compiled = routes::routes(document, &services, folder, &mut compiler, &mut problems);
     let unmatched = compiler.compile(&[scopes::everywhere(document)], problems.all());
     let mut routes = Vec::with_capacity(compiled.len());
     let mut rules = Vec::with_capacity(compiled.len());

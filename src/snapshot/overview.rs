@@ -146,6 +146,9 @@ fn label(at: &[Step]) -> String {
 }
 
 fn answer(route: &RouteConfig) -> String {
+    if route.login.is_some() {
+        return "login".to_owned();
+    }
     match (&route.service, &route.backends, &route.respond) {
         (Some(service), ..) => format!("service {service}"),
         (None, Some(backends), _) => {

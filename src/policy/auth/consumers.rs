@@ -1,14 +1,17 @@
 //! The callers that the configuration knows by name, and what they are known by.
 
 mod config;
+#[cfg(test)]
+mod tests;
+mod user_name;
 
 pub use config::{BasicConfig, ConsumerConfig, CredentialsConfig};
 
 use crate::credential::{ApiKeys, Busy, Certificates, MtlsMatch, Passwords, Verifier};
-use crate::exchange::{ClientCertificate, Consumer};
-use crate::value::{Invalid, Step};
+use crate::exchange::{ClientCertificate, Consumer, find_claim};
+use crate::value::{Invalid, Label, Scalars, Step};
 use serde_json::{Map, Value};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -21,8 +24,9 @@ pub struct Consumers {
     certificates: Certificates<Arc<Consumer>>,
     /// Which ways to match a certificate have an owner.
     matches: Vec<MtlsMatch>,
-    /// By claim, and by its value.
-    claims: Vec<(String, HashMap<Box<str>, Arc<Consumer>>)>,
+    subjects: HashMap<Box<str>, Arc<Consumer>>,
+    /// Those that are known by claims of their own, in the order of the document.
+    claims: Vec<(Arc<Consumer>, BTreeMap<Label, Scalars>)>,
 }
 
 impl Consumers {
@@ -39,7 +43,7 @@ impl Consumers {
                 let invalid = at.iter().rev().cloned().fold(invalid, Invalid::under);
                 wrong.push(invalid.under(number).under("consumers"));
             };
-            if consumers.names.iter().any(|known| *known.name == **config.name) {
+            if consumers.names.iter().any(|known| *known.name == *config.name.as_str()) {
                 let message = format!("consumer `{}` stands here twice", config.name);
                 told(&["name".into()], Invalid::new(message));
             }
@@ -103,16 +107,17 @@ impl Consumers {
             }
         }
         for (number, subject) in config.jwt_sub.iter().flat_map(|all| all.iter()).enumerate() {
-            if let Some(before) = self.claim("sub", subject, consumer) {
+            let owner = Arc::clone(consumer);
+            if let Some(before) = self.subjects.insert((**subject).into(), owner) {
                 told("jwt_sub", Some(number), &before, "subject");
             }
         }
-        for (claim, values) in &config.jwt_claims {
-            for value in values.iter() {
-                if let Some(before) = self.claim(claim, value, consumer) {
-                    told("jwt_claims", None, &before, &format!("`{claim}`"));
-                }
+        if let Some(claims) = config.jwt_claims.as_ref().filter(|claims| !claims.is_empty()) {
+            let same = self.claims.iter().find(|(_, known)| known == claims);
+            if let Some((before, _)) = same {
+                told("jwt_claims", None, before, "claims");
             }
+            self.claims.push((Arc::clone(consumer), claims.clone()));
         }
     }
 
@@ -120,20 +125,6 @@ impl Consumers {
         if !self.matches.contains(&by) {
             self.matches.push(by);
         }
-    }
-
-    fn claim(
-        &mut self,
-        claim: &str,
-        value: &str,
-        consumer: &Arc<Consumer>,
-    ) -> Option<Arc<Consumer>> {
-        let known = self.claims.iter().position(|(known, _)| known == claim);
-        let place = known.unwrap_or_else(|| {
-            self.claims.push((claim.to_owned(), HashMap::new()));
-            self.claims.len() - 1
-        });
-        self.claims[place].1.insert(value.into(), Arc::clone(consumer))
     }
 
     /// How many there are.
@@ -192,12 +183,29 @@ impl Consumers {
         self.certificates.find(by, certificate).ok().flatten()
     }
 
-    /// Whose claims are. A subject says more than any other claim, and those are asked in the order
-    /// in which the configuration first names them.
+    /// Whose claims are: by the subject, or else by the others, where the first consumer counts that
+    /// they fit.
     pub fn of_claims(&self, claims: &Map<String, Value>) -> Option<&Arc<Consumer>> {
-        let by_subject = self.claims.iter().filter(|(claim, _)| claim == "sub");
-        let by_others = self.claims.iter().filter(|(claim, _)| claim != "sub");
-        let mut asked = by_subject.chain(by_others);
-        asked.find_map(|(claim, owners)| owners.get(claims.get(claim)?.as_str()?))
+        let subject = claims.get("sub").and_then(Value::as_str);
+        let by_subject = subject.and_then(|subject| self.subjects.get(subject));
+        // Asked once for each new token; those that have their subject are found at once.
+        by_subject.or_else(|| {
+            let fit = |(name, values): (&Label, &Scalars)| {
+                find_claim(claims, name).is_some_and(|claim| has_one(claim, values))
+            };
+            let of = |(_, wanted): &&(Arc<Consumer>, BTreeMap<Label, Scalars>)| {
+                wanted.iter().all(fit)
+            };
+            self.claims.iter().find(of).map(|(consumer, _)| consumer)
+        })
+    }
+}
+
+/// Whether a claim is, or is a list that has, one of some values.
+fn has_one(claim: &Value, values: &Scalars) -> bool {
+    let is_one = |value: &Value| values.iter().any(|one| one.equals(value));
+    match claim {
+        Value::Array(elements) => elements.iter().any(is_one),
+        claim => is_one(claim),
     }
 }

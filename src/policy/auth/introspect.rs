@@ -2,12 +2,14 @@
 
 use super::found::{Found, Refused};
 use super::maker::Maker;
+use super::token::is_bound;
 use crate::credential::Place;
 use crate::exchange::{Facts, Unproven};
-use crate::issuer::Plan as IssuerPlan;
+use crate::issuer::{Issuer, Plan as IssuerPlan};
 use crate::issuer::introspection::{
     Endpoint, Introspector, Plan, Refused as Inactive, Unavailable, Wanted,
 };
+use crate::jose::{Confirmation, KeySet, confirmation};
 use crate::policy::Build;
 use crate::telemetry::metrics::Way;
 use crate::value::{Duration, Invalid, OneOrMany, Secret};
@@ -49,6 +51,8 @@ pub struct Introspect {
     pub from: Vec<Place>,
     /// Who asks.
     pub introspector: Arc<Introspector>,
+    /// Whose metadata say where, if nothing else does.
+    pub issuer: Option<Arc<Issuer<KeySet>>>,
     maker: Maker,
 }
 
@@ -59,9 +63,9 @@ impl Introspect {
     ///
     /// Refuses what is no address.
     pub fn compile(config: &Config, build: &Build) -> Result<Self, Invalid> {
-        let endpoint = match &config.endpoint {
+        let (endpoint, issuer) = match &config.endpoint {
             Some(address) => {
-                Endpoint::at(address).map_err(|invalid| invalid.under("endpoint"))?
+                (Endpoint::at(address).map_err(|invalid| invalid.under("endpoint"))?, None)
             }
             None => {
                 let plan = IssuerPlan::endpoints(&config.issuer);
@@ -69,7 +73,8 @@ impl Introspect {
                     Invalid::new(format!("{invalid}; `endpoint` says where it is asked"))
                         .under("issuer")
                 })?;
-                Endpoint::Told(build.issuers.of(plan).metadata())
+                let issuer = build.issuers.of(plan);
+                (Endpoint::Told(issuer.metadata()), Some(issuer))
             }
         };
         let audience = config.audience.iter().flat_map(|all| all.iter());
@@ -93,6 +98,7 @@ impl Introspect {
         Ok(Introspect {
             from: if from.is_empty() { vec![Place::Bearer] } else { from },
             introspector: Arc::new(Introspector::new(plan)),
+            issuer,
             maker: Maker::new(&build.vouched, &build.consumers, &roles),
         })
     }
@@ -121,7 +127,11 @@ impl Introspect {
             }
             Err(error @ Unavailable) => return Found::Undecided(error.to_string().into()),
         };
-        if !is_confirmed(&active.claims, facts) {
+        let bound_to = match active.claims.get("cnf").map(confirmation).transpose() {
+            Ok(bound_to) => bound_to.map(|Confirmation::Certificate(print)| print),
+            Err(_) => return refused(Unproven::Invalid, "the token is bound to what is unknown"),
+        };
+        if !is_bound(bound_to.as_ref(), &facts.connection) {
             return refused(Unproven::Invalid, "the token is bound to another certificate");
         }
         let claims = active.claims.clone();

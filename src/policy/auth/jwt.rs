@@ -128,7 +128,7 @@ impl Jwt {
                 algorithms,
                 leeway: config.leeway.map_or(LEEWAY, |leeway| *leeway),
                 typ: config.typ.as_deref().map(Box::from),
-                max_size: config.max_size.map_or(MAX_SIZE, |size| size.bytes() as usize),
+                max_size: config.max_size.map_or(MAX_SIZE, |size| size.0 as usize),
             },
             keys,
             from: if from.is_empty() { vec![Place::Bearer] } else { from },

@@ -40,7 +40,12 @@ impl Mtls {
     pub fn compile(config: &Config, build: &Build) -> Result<Self, Invalid> {
         let matches = config.matches.unwrap_or(MtlsMatch::San);
         if !build.consumers.have_certificates(matches) {
-            let message = format!("no consumer has `credentials.mtls_{matches}`");
+            let key = match matches {
+                MtlsMatch::San => "mtls_san",
+                MtlsMatch::Subject => "mtls_subject",
+                MtlsMatch::Fingerprint => "mtls_fingerprint",
+            };
+            let message = format!("no consumer has `credentials.{key}`");
             return Err(Invalid::new(message));
         }
         Ok(Mtls { matches, maker: Maker::new(&build.vouched, &build.consumers, &[]) })
@@ -64,9 +69,9 @@ impl Mtls {
 /// What a certificate says, as claims.
 fn claims(certificate: &ClientCertificate) -> Map<String, Value> {
     let fingerprint: String =
-        certificate.fingerprint().iter().map(|byte| format!("{byte:02x}")).collect();
+        certificate.fingerprint.iter().map(|byte| format!("{byte:02x}")).collect();
     Map::from_iter([
-        ("sub".to_owned(), Value::from(certificate.subject())),
+        ("sub".to_owned(), Value::from(&*certificate.subject)),
         ("fingerprint".to_owned(), Value::from(fingerprint)),
     ])
 }

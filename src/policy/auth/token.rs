@@ -80,7 +80,7 @@ impl Tokens {
         let key = Key::new(self.verifier, token.as_bytes());
         if let Some(entry) = verified::find(&key) {
             if self.holds(&entry, place, now) {
-                return match is_bound(&entry, &facts.connection) {
+                return match is_bound(entry.bound_to.as_ref(), &facts.connection) {
                     true => Found::Known(entry.identity),
                     false => refused(Refusal::Confirmation).into(),
                 };
@@ -89,7 +89,7 @@ impl Tokens {
         }
         match self.verify(place, &token, now).await {
             Ok(Verdict::Good(entry)) => {
-                let found = match is_bound(&entry, &facts.connection) {
+                let found = match is_bound(entry.bound_to.as_ref(), &facts.connection) {
                     true => Found::Known(Arc::clone(&entry.identity)),
                     false => refused(Refusal::Confirmation).into(),
                 };
@@ -220,10 +220,10 @@ impl Jwt {
 
 /// Whether a token may be shown on a connection: one that is bound to a certificate by whoever has
 /// its key alone (RFC 8705 §3).
-fn is_bound(entry: &Entry, connection: &Connection) -> bool {
-    let Some(bound_to) = &entry.bound_to else { return true };
+pub fn is_bound(bound_to: Option<&[u8; 32]>, connection: &Connection) -> bool {
+    let Some(bound_to) = bound_to else { return true };
     let certificate = connection.certificate.as_ref();
-    certificate.is_some_and(|certificate| certificate.fingerprint() == bound_to)
+    certificate.is_some_and(|certificate| certificate.fingerprint == *bound_to)
 }
 
 fn refused(refusal: Refusal) -> Refused {

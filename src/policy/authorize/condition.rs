@@ -4,6 +4,7 @@
 //! there is no token that the claim could be missing from. `not` of it is true.
 
 use super::times::Times;
+use crate::telemetry::metrics::Way;
 use crate::exchange::{Consumer, Identity};
 use crate::value::{Cidr, CidrSet, Scalar};
 use serde_json::Value;
@@ -38,7 +39,7 @@ pub enum Condition {
     /// The consumer has a tag.
     Tag(Box<str>),
     /// It was found out in this way who is asking.
-    Way(&'static str),
+    Way(Way),
     /// The request has a method.
     Method(http::Method),
     /// The client's address lies in a network: as it was written, and as it is looked up.
@@ -151,7 +152,7 @@ impl Display for Condition {
             Condition::Tier(tier) => write!(f, "tier:{tier}"),
             Condition::Consumer(name) => write!(f, "consumer:{name}"),
             Condition::Tag(tag) => write!(f, "tag:{tag}"),
-            Condition::Way(way) => write!(f, "way:{way}"),
+            Condition::Way(way) => write!(f, "way:{}", way.name()),
             Condition::Method(method) => write!(f, "method:{method}"),
             Condition::Network(network, _) => write!(f, "network:{network}"),
             Condition::Claim(name, test) => write!(f, "{{claim: {name}, {test}}}"),

@@ -5,6 +5,7 @@ mod model;
 
 use super::*;
 use crate::exchange::{Consumer, Identity};
+use crate::telemetry::metrics::Way;
 use serde_json::{Value, json};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,14 +13,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 fn compiled(yaml: &str) -> Authorize {
     let config: Config = serde_yaml::from_str(yaml).unwrap_or_else(|e| panic!("{yaml}: {e}"));
-    Authorize::compile(&config).unwrap_or_else(|error| panic!("{yaml}: {error}"))
+    Authorize::compile(&config, &Build::default()).unwrap_or_else(|error| panic!("{yaml}: {error}"))
 }
 
 fn identity(claims: Value) -> Identity {
     let Value::Object(claims) = claims else { unreachable!() };
     let boxed = |texts: &[&str]| texts.iter().map(|text| Box::from(*text)).collect::<Vec<_>>();
     Identity {
-        way: "jwt",
+        way: Way::Jwt,
         claims,
         roles: boxed(&["admin", "Domain Users"]),
         scopes: boxed(&["orders.read", "orders.write"]),
@@ -30,6 +31,7 @@ fn identity(claims: Value) -> Identity {
             tags: boxed(&["beta"]),
         })),
         expires: None,
+        vouched: Vec::new(),
     }
 }
 

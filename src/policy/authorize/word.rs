@@ -1,6 +1,7 @@
 //! Conditions that are one text, `KIND:VALUE`.
 
 use super::condition::Condition;
+use crate::telemetry::metrics::Way;
 use crate::value::{Cidr, Invalid, Label, Method, Name, nearest};
 
 /// The kinds, in the order in which they are told.
@@ -8,8 +9,15 @@ pub const KINDS: [&str; 8] =
     ["role", "scope", "tier", "consumer", "tag", "way", "method", "network"];
 
 /// The ways to find out who is asking: what [`Identity::way`](crate::exchange::Identity) may be.
-pub const WAYS: [&str; 7] =
-    ["jwt", "introspection", "api_key", "basic", "mtls", "session", "forward"];
+pub const WAYS: [&str; 7] = {
+    let mut names = [""; Way::ALL.len()];
+    let mut number = 0;
+    while number < names.len() {
+        names[number] = Way::ALL[number].name();
+        number += 1;
+    }
+    names
+};
 
 /// Reads a condition.
 ///
@@ -112,8 +120,8 @@ fn scope(value: &str) -> Result<&str, Invalid> {
     }
 }
 
-fn way(value: &str) -> Result<&'static str, Invalid> {
-    if let Some(way) = WAYS.into_iter().find(|way| *way == value) {
+fn way(value: &str) -> Result<Way, Invalid> {
+    if let Some(way) = Way::ALL.into_iter().find(|way| way.name() == value) {
         return Ok(way);
     }
     let plain = value.to_lowercase().replace('-', "_");

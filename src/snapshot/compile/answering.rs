@@ -1,12 +1,15 @@
 //! What answers a route: exactly one thing.
 
 use super::nobody;
+use crate::answer::login::Login;
 use crate::answer::redirect::Redirect;
 use crate::answer::respond::Respond;
 use crate::answer::split::Split;
 use crate::config::{Document, RouteConfig, split};
 use crate::upstream::Service;
+use crate::upstream::ask::Whom;
 use crate::value::{Invalid, Name};
+use std::path::Path;
 use std::sync::Arc;
 
 /// What a route says that it is answered by.
@@ -17,6 +20,8 @@ pub enum Answering {
     Respond(Respond),
     /// The gateway, with another place to ask.
     Redirect(Redirect),
+    /// The gateway, with a token.
+    Login(Box<Login>),
 }
 
 /// Finds what answers a route; nothing where that is a service that is wrong itself, and told so.
@@ -24,13 +29,16 @@ pub fn answering(
     config: &RouteConfig,
     document: &Document,
     services: &[Option<Arc<Service>>],
+    folder: &Path,
 ) -> Result<Option<Answering>, Invalid> {
-    let RouteConfig { service, backends, split_key, respond, redirect, mirror, .. } = config;
+    let RouteConfig { service, backends, split_key, respond, redirect, login, mirror, .. } =
+        config;
     let given = [
         ("service", service.is_some()),
         ("backends", backends.is_some()),
         ("respond", respond.is_some()),
         ("redirect", redirect.is_some()),
+        ("login", login.is_some()),
     ];
     let mut given = given.iter().filter(|(_, given)| *given).map(|(key, _)| *key);
     if let (Some(first), Some(second)) = (given.next(), given.next()) {
@@ -56,6 +64,14 @@ pub fn answering(
         let redirect = Redirect::compile(redirect).map_err(|invalid| invalid.under("redirect"))?;
         return Ok(Some(Answering::Redirect(redirect)));
     }
+    if let Some(login) = login {
+        let known = known(&login.service, document, services);
+        let known = known.map_err(|invalid| invalid.under("service").under("login"))?;
+        let Some((index, service)) = known else { return Ok(None) };
+        let login = Login::compile(login, Whom { service, index }, folder);
+        let login = login.map_err(|invalid| invalid.under("login"))?;
+        return Ok(Some(Answering::Login(Box::new(login))));
+    }
     if let Some(backends) = backends {
         let parted = split(&config.name, backends, split_key.as_ref())?;
         let mut found = Vec::with_capacity(backends.len());
@@ -73,8 +89,8 @@ pub fn answering(
     }
     let Some(wanted) = service else {
         let message = format!(
-            "route `{}` has nothing that answers, write `service:`, `backends:`, `respond:` or \
-             `redirect:`",
+            "route `{}` has nothing that answers, write `service:`, `backends:`, `respond:`, \
+             `redirect:` or `login:`",
             config.name
         );
         return Err(Invalid::new(message));

@@ -51,7 +51,8 @@ fn used_services(document: &Document) -> HashSet<&str> {
     let asked = routes.iter().flat_map(|route| {
         let backends = route.backends.iter().flatten().map(|backend| &*backend.service);
         let mirror = route.mirror.iter().map(|mirror| &*mirror.service);
-        route.service.as_deref().into_iter().chain(backends).chain(mirror)
+        let login = route.login.iter().map(|login| &*login.service);
+        route.service.as_deref().into_iter().chain(backends).chain(mirror).chain(login)
     });
     let blocks = policy_sets.iter().map(|(_, block)| block);
     let blocks = blocks.chain(routes.iter().map(|route| &route.policies)).chain([policies]);

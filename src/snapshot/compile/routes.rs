@@ -15,6 +15,7 @@ use crate::snapshot::Route;
 use crate::upstream::Service;
 use crate::value::{Invalid, Name, Step};
 use std::collections::HashSet;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -32,12 +33,14 @@ pub struct Compiled {
 pub fn routes<'a>(
     document: &'a Document,
     services: &'a [Option<Arc<Service>>],
+    folder: &'a Path,
     compiler: &'a mut Compiler,
     problems: &'a mut Problems,
 ) -> Vec<Compiled> {
     let mut routes = Routes {
         document,
         services,
+        folder,
         scopes: Scopes::new(document),
         paths: loosest(document.listeners.iter().map(ListenerConfig::paths)),
         compiler,
@@ -57,6 +60,7 @@ pub fn routes<'a>(
 struct Routes<'a> {
     document: &'a Document,
     services: &'a [Option<Arc<Service>>],
+    folder: &'a Path,
     scopes: Scopes<'a>,
     paths: PathRules,
     compiler: &'a mut Compiler,
@@ -76,11 +80,11 @@ impl<'a> Routes<'a> {
         let rule =
             rule(&config.matches, self.paths).map_err(|invalid| within(invalid.under("match")));
         let rule = self.problems.take(rule);
-        let answering = answering(config, self.document, self.services).map_err(within);
+        let answering = answering(config, self.document, self.services, self.folder).map_err(within);
         let answering = self.problems.take(answering)??;
         let scopes = self.scopes.of(number, config, &[], self.problems)?;
         let (chain, stages) = self.compiler.compile(&scopes, self.problems.all())?;
-        if !chain.says_who_may_ask() {
+        if chain.auth().is_none() {
             let message = format!(
                 "route `{}` has no auth decision, write `auth: none` if anyone may ask",
                 config.name
@@ -88,6 +92,14 @@ impl<'a> Routes<'a> {
             let lost = self.document.written.lost_policies;
             self.problems.push_unless(lost, within(Invalid::new(message)));
             return None;
+        }
+        if chain.judges_nobody() {
+            let message = format!(
+                "route `{}` lets only some ask (`authorize`), and does not find out who is asking \
+                 (`auth: none`)",
+                config.name
+            );
+            self.problems.push(within(Invalid::new(message)));
         }
         let rule = rule?;
         let answer = match answering {
@@ -101,6 +113,7 @@ impl<'a> Routes<'a> {
             }
             Answering::Respond(respond) => Answer::Respond(respond),
             Answering::Redirect(redirect) => Answer::Redirect(redirect),
+            Answering::Login(login) => Answer::Login(login),
         };
         let parameters = parameters(&rule);
         for reference in chain.references().into_iter().chain(answer.references()) {

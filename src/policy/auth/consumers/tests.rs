@@ -1,12 +1,10 @@
 //! What may be typed of a consumer, and what is said of mistakes.
 
 use super::*;
-use crate::config::reader::Reader;
-use crate::config::yaml;
+use crate::value::Label;
 
 fn read(text: &str) -> Result<ConsumerConfig, String> {
-    let tree = yaml::parse(text, 0, &mut Vec::new()).unwrap();
-    ConsumerConfig::deserialize(Reader::new(&tree)).map_err(|wrong| wrong.message)
+    serde_yaml::from_str(text).map_err(|error| error.to_string())
 }
 
 fn credentials(text: &str) -> Result<CredentialsConfig, String> {
@@ -51,15 +49,6 @@ fn a_consumer_without_credentials_is_read_and_is_nobody() {
     let consumer = read("{name: a}").unwrap();
     assert!(consumer.credentials.is_empty());
     assert!(credentials("jwt_claims: {}").unwrap().is_empty());
-}
-
-#[test]
-fn a_fingerprint_is_read_as_tools_print_it() {
-    let with_colons = DIGEST.as_bytes().chunks(2).map(|pair| String::from_utf8_lossy(pair));
-    let with_colons = with_colons.collect::<Vec<_>>().join(":").to_uppercase();
-    let fingerprint: Fingerprint = with_colons.parse().unwrap();
-    assert_eq!(fingerprint.to_string(), DIGEST);
-    assert_eq!(fingerprint.bytes()[..2], [0x9f, 0x86]);
 }
 
 #[test]

@@ -1,12 +1,9 @@
 //! Callers that the configuration knows by name, and the credentials that are theirs.
 
-mod fingerprint;
-mod user_name;
-
-pub use fingerprint::Fingerprint;
-pub use user_name::UserName;
-
-use crate::value::{Label, Name, OneOrMany, Scalars, Secret};
+use super::user_name::UserName;
+use crate::credential::{Fingerprint, KeyHash, PasswordHash, Subject};
+use crate::exchange::{AlternativeName, Consumer};
+use crate::value::{Label, Name, OneOrMany, Scalars};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -36,7 +33,7 @@ pub struct ConsumerConfig {
 pub struct CredentialsConfig {
     /// API keys, each as the SHA-256 of its bytes in 64 hexadecimal digits: the keys themselves stand
     /// nowhere. No key where it is left out.
-    pub api_key_sha256: Option<OneOrMany<Secret>>,
+    pub api_key_sha256: Option<OneOrMany<KeyHash>>,
     /// Subjects (`sub`) of tokens, compared byte by byte. No subject where it is left out.
     pub jwt_sub: Option<OneOrMany<Label>>,
     /// Claims of tokens, by name: each of them must be, or be a list that has, one of its values. A
@@ -46,10 +43,10 @@ pub struct CredentialsConfig {
     pub basic: Option<BasicConfig>,
     /// Names in client certificates, each a DNS name, an address, a URI or an e-mail address among
     /// the subject's alternative names (RFC 5280 §4.2.1.6). No name where it is left out.
-    pub mtls_san: Option<OneOrMany<Label>>,
+    pub mtls_san: Option<OneOrMany<AlternativeName>>,
     /// Subjects of client certificates, as RFC 4514 writes them, such as `CN=ops,O=Example`. No
     /// subject where it is left out.
-    pub mtls_subject: Option<OneOrMany<Label>>,
+    pub mtls_subject: Option<OneOrMany<Subject>>,
     /// Client certificates, each as the SHA-256 of its DER form in 64 hexadecimal digits, with or
     /// without colons. No certificate where it is left out.
     pub mtls_fingerprint: Option<OneOrMany<Fingerprint>>,
@@ -63,7 +60,23 @@ pub struct BasicConfig {
     /// The name.
     pub user: UserName,
     /// The password's hash: the password itself stands nowhere.
-    pub hash: Secret,
+    pub hash: PasswordHash,
+}
+
+impl ConsumerConfig {
+    /// Who it is, without what it is known by.
+    pub fn consumer(&self) -> Consumer {
+        let words = |words: &Option<OneOrMany<Label>>| {
+            let words = words.iter().flat_map(|words| words.iter());
+            words.map(|word| Box::from(&**word)).collect()
+        };
+        Consumer {
+            name: self.name.as_str().into(),
+            tier: self.tier.as_ref().map(|tier| tier.as_str().into()),
+            roles: words(&self.roles),
+            tags: words(&self.tags),
+        }
+    }
 }
 
 impl CredentialsConfig {
@@ -87,6 +100,3 @@ impl CredentialsConfig {
             && mtls_fingerprint.is_none()
     }
 }
-
-#[cfg(test)]
-mod tests;
