@@ -119,6 +119,16 @@ async fn those_who_ask_the_same_at_once_wait_for_one_check() {
 }
 
 #[tokio::test]
+async fn a_check_that_nobody_waits_for_any_more_gives_its_place_back() {
+    let passwords = passwords(&[("a", sample::argon2id("one"))]);
+    let check = passwords.check("a", "one", Instant::now());
+    // The client leaves when the check has just begun.
+    assert!(tokio::time::timeout(Duration::ZERO, check).await.is_err());
+    let line = passwords.verifier.line();
+    assert!(line.acquire_many(66).await.is_ok(), "it comes back when the check has ended");
+}
+
+#[tokio::test]
 async fn where_there_are_no_users_nobody_is_found() {
     let passwords = passwords(&[]);
     assert_eq!(passwords.check("a", "one", Instant::now()).await, Ok(None));
