@@ -147,16 +147,14 @@ fn rsa(bench: &mut Bench) {
     let modulus = decode(jwk["n"].as_str().unwrap());
     let length = modulus.len();
     let number = |last: u8| [&vec![0; length - 1][..], &[last]].concat();
+    // It is odd.
     let mut less = modulus.clone();
     *less.last_mut().unwrap() -= 1;
-    let mut more = modulus.clone();
-    *more.last_mut().unwrap() += 1;
     for (name, signature) in [
         ("2", number(2)),
         ("3", number(3)),
         ("the modulus", modulus),
         ("the modulus less one", less),
-        ("the modulus and one", more),
     ] {
         bench.refuses(format!("signature: {name}"), format!("{input}.{}", encode(signature)));
     }
@@ -223,7 +221,7 @@ fn ecdsa(bench: &mut Bench, curve: &Curve) {
     let pkcs8 = pair.to_pkcs8v1().unwrap();
     let pair = EcdsaKeyPair::from_pkcs8(curve.der, pkcs8.as_ref()).unwrap();
     let der = pair.sign(&SystemRandom::new(), input.as_bytes()).unwrap();
-    bench.refuses("signature: DER", format!("{input}.{}", encode(&der)));
+    bench.refuses("signature: DER", format!("{input}.{}", encode(der.as_ref())));
     let mut filled = der.as_ref().to_vec();
     filled.resize(2 * half, 0);
     bench.refuses("signature: DER of the right length", format!("{input}.{}", encode(filled)));
