@@ -334,3 +334,25 @@ fn the_reason_names_the_first_condition_that_was_not_met() {
     let nobody = refused("all: [role:admin]", None).0;
     assert_eq!(nobody, "role:admin is missing, and nobody knows who is asking");
 }
+
+#[test]
+fn the_schema_takes_what_compiles_and_knows_the_keys() {
+    let schema = schemars::schema_for!(Config).to_value();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    for (yaml, valid) in [
+        (
+            "all: [scope:a, {claim: a, any: [b, 1.5, true]}, {times: {days: [mon], zone: UTC}}]",
+            true,
+        ),
+        ("any: [{all: [role:a], not: [{any: [tag:b]}]}]\nnot: [{claim: a, present: false}]", true),
+        ("all: [{clam: a, equals: b}]", false),
+        ("all: [{times: {days: [monday]}}]", false),
+        ("al: [role:a]", false),
+    ] {
+        let document: Value = serde_yaml::from_str(yaml).unwrap();
+        assert_eq!(validator.is_valid(&document), valid, "{yaml}");
+    }
+    for name in schema["$defs"].as_object().unwrap().keys() {
+        assert!(!name.contains("Config") && !name.ends_with('2'), "{name} has no word");
+    }
+}
