@@ -1,6 +1,6 @@
 //! JSON that can be read in one way only. Parsers differ in what they make of a name that stands
 //! twice, so a token that has one may mean one thing here and another to a service behind
-//! (RFC 7515 §4, RFC 7519 §4, RFC 8725 §2.4): it is refused, however deep it stands and however it
+//! (RFC 7515 §4, RFC 7519 §4, RFC 8725 §2.6): it is refused, however deep it stands and however it
 //! is escaped.
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};

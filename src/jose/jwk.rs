@@ -64,14 +64,12 @@ fn key(jwk: &Map<String, Value>, secrets: bool) -> Result<Key, Unusable> {
     if text(jwk, "use", "its `use` is no string")?.is_some_and(|purpose| purpose != "sig") {
         return Err(Unusable("its `use` is not `sig`"));
     }
-    match jwk.get("key_ops") {
-        None => {}
-        Some(Value::Array(operations)) if operations.iter().all(Value::is_string) => {
-            if !operations.iter().any(|operation| operation == "verify") {
-                return Err(Unusable("its `key_ops` has no `verify`"));
-            }
+    if let Some(operations) = jwk.get("key_ops") {
+        let texts = operations.as_array().filter(|all| all.iter().all(Value::is_string));
+        let texts = texts.ok_or(Unusable("its `key_ops` is no list of strings"))?;
+        if !texts.iter().any(|operation| operation == "verify") {
+            return Err(Unusable("its `key_ops` has no `verify`"));
         }
-        Some(_) => return Err(Unusable("its `key_ops` is no list of strings")),
     }
     let algorithm = match text(jwk, "alg", "its `alg` is no string")? {
         None => None,

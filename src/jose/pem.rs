@@ -49,14 +49,14 @@ const BROKEN: Unusable = Unusable("its DER is broken");
 
 fn certificate(der: &[u8]) -> Result<Material, Unusable> {
     match X509Certificate::from_der(der) {
-        Ok((rest, certificate)) if rest.is_empty() => key_of(certificate.public_key()),
+        Ok(([], certificate)) => key_of(certificate.public_key()),
         _ => Err(BROKEN),
     }
 }
 
 fn spki(der: &[u8]) -> Result<Material, Unusable> {
     match SubjectPublicKeyInfo::from_der(der) {
-        Ok((rest, key)) if rest.is_empty() => key_of(&key),
+        Ok(([], key)) => key_of(&key),
         _ => Err(BROKEN),
     }
 }

@@ -115,7 +115,7 @@ impl Refusal {
             Refusal::UnknownKey => "no key has its `kid`",
             Refusal::KeyMismatch => "the key is not for its `alg`",
             Refusal::Signature => "its signature is wrong",
-            Refusal::TooManyKeys => "it has no `kid`, and none of the first keys signed it",
+            Refusal::TooManyKeys => "many keys could have signed it, and the first of them did not",
             Refusal::Claims => "its payload is no JSON object with each name once",
             Refusal::NoIssuer => "it has no `iss`",
             Refusal::Issuer => "its `iss` is not the `issuer`",

@@ -1,7 +1,7 @@
 //! Which keys are taken, and which of them a token is verified with.
 
 use super::mint::{Mint, good, judge, keys, pem, rules};
-use crate::jose::{Algorithm, Algorithms, KeySet, Refusal, base64url};
+use crate::jose::{Algorithm, Algorithms, KeySet, Refusal, Token, base64url};
 use serde_json::{Value, json};
 
 fn refusal(text: &str) -> String {
@@ -292,4 +292,12 @@ fn a_set_that_lacks_a_key_of_the_old_one_has_lost_it() {
     assert!(secret(1).lost(&secret(2)) && !secret(1).lost(&secret(1)));
     let joined = KeySet::joined([secret(1), secret(2)]);
     assert!(joined.len() == 2 && !secret(1).lost(&joined) && joined.lost(&secret(1)));
+}
+
+/// Every worker verifies with the same set, and may wait for a newer one with a token in hand.
+#[test]
+fn threads_share_keys_and_tokens() {
+    fn shared<T: Send + Sync>() {}
+    shared::<KeySet>();
+    shared::<Token<'_>>();
 }

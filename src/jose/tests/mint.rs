@@ -86,8 +86,7 @@ impl Mint {
 
     /// Signs a header and a payload as they are.
     pub fn token(&self, header: impl AsRef<[u8]>, payload: impl AsRef<[u8]>) -> String {
-        let [header, payload] =
-            [header.as_ref(), payload.as_ref()].map(|part| base64url::encode(part));
+        let [header, payload] = [header.as_ref(), payload.as_ref()].map(base64url::encode);
         let input = format!("{header}.{payload}");
         let signature = base64url::encode(&self.sign(input.as_bytes()));
         format!("{input}.{signature}")

@@ -1,8 +1,9 @@
-//! The examples of the RFCs: tokens that others signed.
+//! Tokens that others signed: the examples of the RFCs, and those of another library.
 
-use super::mint::{judge, keys, rules};
+use super::mint::{Mint, Pair, good, judge, keys, pem, rules};
 use crate::jose::{Algorithm, KeySet, Refusal, Token, verify};
-use serde_json::json;
+use jsonwebtoken::EncodingKey;
+use serde_json::{Value, json};
 use std::time::{Duration, UNIX_EPOCH};
 
 /// The payload of RFC 7515 §A.1 to §A.3: issued by joe, and good until 1300819380.
@@ -61,4 +62,24 @@ fn the_eddsa_of_rfc_8037_a_4_verifies() {
     assert_eq!(judge(token, &keys, &rules(Algorithm::ALL)), Err(Refusal::Claims));
     let forged = token.replace("hgyY", "hgyZ");
     assert_eq!(judge(&forged, &keys, &rules(Algorithm::ALL)), Err(Refusal::Signature));
+}
+
+#[test]
+fn what_jsonwebtoken_signed_verifies_for_every_algorithm() {
+    for algorithm in Algorithm::ALL {
+        let mint = Mint::new(algorithm);
+        let key = match (&mint.pair, mint.pkcs8()) {
+            (Pair::Rsa(_), Some(der)) => {
+                EncodingKey::from_rsa_pem(pem("PRIVATE KEY", &der).as_bytes()).unwrap()
+            }
+            (Pair::Ec(_), Some(der)) => EncodingKey::from_ec_der(&der),
+            (Pair::Ed(_), Some(der)) => EncodingKey::from_ed_der(&der),
+            (Pair::Secret(secret), _) => EncodingKey::from_secret(secret),
+            _ => unreachable!(),
+        };
+        let header = jsonwebtoken::Header::new(algorithm.name().parse().unwrap());
+        let token = jsonwebtoken::encode(&header, &good(), &key).unwrap();
+        let claims = judge(&token, &mint.keys(), &mint.rules()).unwrap();
+        assert_eq!(Value::Object(claims.all), good(), "{algorithm}");
+    }
 }
