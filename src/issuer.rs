@@ -148,7 +148,7 @@ impl<K: KeySet> Issuer<K> {
     pub async fn loaded(&self) -> Result<Arc<K>, Missing> {
         match self.keys() {
             Some(keys) => Ok(keys),
-            None => self.wait(None).await.map_err(|_| Missing::Unavailable),
+            None => self.wait(None, |_| true).await.map_err(|_| Missing::Unavailable),
         }
     }
 
@@ -170,17 +170,43 @@ impl<K: KeySet> Issuer<K> {
             // It may have come since it was last looked for.
             return self.keys().filter(|keys| keys.has(kid)).ok_or(Missing::Unknown);
         }
-        self.wait(Some(kid)).await
+        self.wait(Some(kid), |keys| keys.has(kid)).await
     }
 
-    /// Waits for keys among which is this one; for any, where none is named.
-    async fn wait(&self, kid: Option<&str>) -> Result<Arc<K>, Missing> {
+    /// Keys that have changed since `than` was read: for a token that names no key, and that none of
+    /// those has signed. The issuer is asked only where a question can be spared, since anyone can
+    /// make up such a token; otherwise there is no wait.
+    ///
+    /// # Errors
+    ///
+    /// Says whether the keys are the same, or whether that is not known.
+    pub async fn newer(&self, than: &Arc<K>) -> Result<Arc<K>, Missing> {
+        let is_newer = |keys: &Arc<K>| !Arc::ptr_eq(keys, than);
+        if let Some(keys) = self.keys().filter(is_newer) {
+            return Ok(keys);
+        }
+        if !lock(&self.desk).can_spare(Instant::now()) {
+            return Err(Missing::Unknown);
+        }
+        self.wait(None, is_newer).await
+    }
+
+    /// Waits for keys that will do.
+    async fn wait(
+        &self,
+        kid: Option<&str>,
+        will_do: impl Fn(&Arc<K>) -> bool,
+    ) -> Result<Arc<K>, Missing> {
         let _place = Place::take(&self.waiting).ok_or(Missing::Unavailable)?;
-        let outcome = timeout(PATIENCE, self.follow(kid)).await;
+        let outcome = timeout(PATIENCE, self.follow(kid, will_do)).await;
         outcome.unwrap_or(Err(Missing::Unavailable))
     }
 
-    async fn follow(&self, kid: Option<&str>) -> Result<Arc<K>, Missing> {
+    async fn follow(
+        &self,
+        kid: Option<&str>,
+        will_do: impl Fn(&Arc<K>) -> bool,
+    ) -> Result<Arc<K>, Missing> {
         let mut rounds = self.rounds.subscribe();
         let mut needed = None;
         loop {
@@ -189,8 +215,7 @@ impl<K: KeySet> Issuer<K> {
             {
                 let mut desk = lock(&self.desk);
                 // Looked at with the desk held: keys are published before their round has ended.
-                let keys = self.keys();
-                if let Some(keys) = keys.filter(|keys| kid.is_none_or(|kid| keys.has(kid))) {
+                if let Some(keys) = self.keys().filter(&will_do) {
                     return Ok(keys);
                 }
                 let now = Instant::now();

@@ -55,7 +55,12 @@ pub(super) enum Step {
 impl Desk {
     /// Whether a name deserves a question: one that was just not found only if one can be spared.
     pub(super) fn admits(&mut self, kid: &str, now: Instant) -> bool {
-        !self.absent.has(kid, now) || self.permits.can_spare(now)
+        !self.absent.has(kid, now) || self.can_spare(now)
+    }
+
+    /// Whether a question can be spared for what is most likely in vain.
+    pub(super) fn can_spare(&mut self, now: Instant) -> bool {
+        self.permits.can_spare(now)
     }
 
     /// The number of the first round that has yet to begin.

@@ -12,6 +12,9 @@ use std::time::Duration;
 
 /// How long connecting may take.
 const CONNECT: Duration = Duration::from_secs(3);
+/// For how long a connection is kept for the next question: less than the 5 seconds after which some
+/// servers close it, since a question that meets its end is lost.
+const IDLE: Duration = Duration::from_secs(4);
 /// How long an answer may take as a whole.
 const WHOLE: Duration = Duration::from_secs(5);
 /// The largest document, in bytes.
@@ -56,6 +59,7 @@ impl Http {
                 .no_proxy()
                 .referer(false)
                 .connect_timeout(CONNECT)
+                .pool_idle_timeout(IDLE)
         };
         match builder().build() {
             Ok(client) => Ok(self.client.get_or_init(|| client)),

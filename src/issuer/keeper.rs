@@ -3,8 +3,9 @@
 use super::fetch::{Fetch, Http};
 use super::metadata::Metadata;
 use super::plan::Source;
-use super::{Failure, Issuer, KeySet, Trouble};
+use super::{Address, Failure, Issuer, KeySet, Trouble};
 use crate::lock::lock;
+use aws_lc_rs::digest::{SHA256, digest};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
@@ -26,6 +27,8 @@ const ACCEPT: &str = "application/jwk-set+json, application/json";
 #[derive(Debug, Default)]
 struct Course {
     metadata: Option<(Arc<Metadata>, Instant)>,
+    /// The SHA-256 of the keys that were read last: the same keys are no news.
+    read: Option<[u8; 32]>,
     failures: u32,
 }
 
@@ -119,13 +122,18 @@ impl<K: KeySet> Issuer<K> {
             }
         };
         let fetched = fetch.get(&address, ACCEPT).await?;
-        let keys = K::parse(&fetched.body)
-            .map_err(|error| Failure::malformed(format!("the keys at `{address}`: {error}")))?;
-        if keys.len() == 0 {
-            let message = format!("`{address}` has no key that can be used");
-            return Err(Failure::new(Trouble::NoKeys, message));
+        let mut read = [0; 32];
+        read.copy_from_slice(digest(&SHA256, &fetched.body).as_ref());
+        if course.read != Some(read) {
+            let keys = K::parse(&fetched.body)
+                .map_err(|error| Failure::malformed(format!("the keys at `{address}`: {error}")))?;
+            if keys.is_empty() {
+                let message = format!("`{address}` has no key that can be used");
+                return Err(Failure::new(Trouble::NoKeys, message));
+            }
+            self.publish(keys);
+            course.read = Some(read);
         }
-        self.publish(keys);
         let told = fetched.max_age.map(|age| age.clamp(SHORTEST, LONGEST));
         Ok(self.plan.refresh.or(told).unwrap_or(REFRESH))
     }
@@ -134,7 +142,7 @@ impl<K: KeySet> Issuer<K> {
     async fn metadata_by<F: Fetch>(
         &self,
         fetch: &F,
-        base: &super::Address,
+        base: &Address,
         course: &mut Course,
     ) -> Result<Arc<Metadata>, Failure> {
         let wants_keys = matches!(self.plan.source, Source::Metadata(_));

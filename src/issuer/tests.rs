@@ -1,4 +1,4 @@
-use super::scripted::Pages;
+use super::scripted::{Pages, Scripted, answer};
 use super::*;
 use std::time::Duration;
 use tokio::task::{JoinHandle, JoinSet, yield_now};
@@ -308,4 +308,52 @@ async fn who_wants_no_keys_gets_endpoints_without_them() {
     assert!(kept.issuer.metadata().borrow().is_some());
     assert_eq!(kept.issuer.report().trouble, None);
     assert_eq!(kept.issuer.loaded().await, Err(Missing::Unavailable));
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_without_names_are_asked_for_again_where_a_question_can_be_spared() {
+    let kept = Kept::with("a").await;
+    let before = kept.issuer.keys().unwrap();
+    assert_eq!(kept.issuer.newer(&before).await, Err(Missing::Unknown));
+    kept.has("b");
+    assert_eq!(kept.issuer.newer(&before).await.unwrap().0, ["b"]);
+    let asked = kept.asked();
+    let now = kept.issuer.keys().unwrap();
+    for _ in 0..100 {
+        assert_eq!(kept.issuer.newer(&now).await, Err(Missing::Unknown));
+        assert!(kept.issuer.newer(&before).await.is_ok());
+    }
+    assert_eq!(kept.asked(), asked);
+}
+
+/// Over real connections, and so in real time.
+#[tokio::test]
+async fn a_real_server_may_rotate_its_keys_and_die() {
+    let server = Scripted::says(&answer(200, r#"{"keys":["a"]}"#)).await;
+    let plan = Plan::keys("internal", &server.at("/keys").to_string()).unwrap();
+    let issuer = Arc::new(Issuer::<Names>::new(plan));
+    let keeper = tokio::spawn({
+        let issuer = Arc::clone(&issuer);
+        async move { issuer.keep().await }
+    });
+    assert!(issuer.loaded().await.unwrap().has("a"));
+    server.now_says(&answer(200, r#"{"keys":["b"]}"#));
+    let mut many = JoinSet::new();
+    for _ in 0..50 {
+        let issuer = Arc::clone(&issuer);
+        many.spawn(async move { issuer.refreshed("b").await.is_ok() });
+    }
+    assert!(many.join_all().await.into_iter().all(|found| found));
+    assert_eq!((server.asked().len(), issuer.generation()), (2, 1));
+    drop(server);
+    let waits = tokio::spawn({
+        let issuer = Arc::clone(&issuer);
+        async move { issuer.refreshed("c").await.is_ok() }
+    });
+    while issuer.report().trouble.is_none() {
+        tokio::task::yield_now().await;
+    }
+    assert!(issuer.refreshed("b").await.is_ok());
+    waits.abort();
+    keeper.abort();
 }
