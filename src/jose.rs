@@ -3,5 +3,9 @@
 //! What is here knows no configuration, no network and no clock: the time is an argument.
 
 mod algorithm;
+mod private_key;
+mod public_key;
+mod signer;
 
 pub use algorithm::{Algorithm, Algorithms, Kind};
+pub use signer::{Signer, Unsigned, jwks};
