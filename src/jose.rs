@@ -5,7 +5,9 @@
 mod algorithm;
 mod private_key;
 mod public_key;
+mod sealed;
 mod signer;
 
 pub use algorithm::{Algorithm, Algorithms, Kind};
+pub use sealed::{Sealer, Unsealable, Unsealed};
 pub use signer::{Signer, Unsigned, jwks};
