@@ -18,6 +18,9 @@ pub use view::{Current, ServiceView, View};
 use crate::answer::Answer;
 use crate::config::{Loaded, Report, Severity};
 use crate::exchange::{Parameters, Vouched};
+use crate::issuer::Issuer;
+use crate::issuer::introspection::Introspector;
+use crate::jose::KeySet;
 use crate::policy::Chain;
 use crate::policy::auth::Auth;
 use crate::route::Matcher;
@@ -65,6 +68,33 @@ pub struct Route {
     pub time: Option<Duration>,
     /// How much its requests matter where there are too many.
     pub priority: Priority,
+}
+
+impl Snapshot {
+    /// The issuers whose tokens some route takes.
+    pub fn issuers(&self) -> Vec<Arc<Issuer<KeySet>>> {
+        each(self.auths().flat_map(Auth::issuers))
+    }
+
+    /// Those who ask about tokens of some route.
+    pub fn introspectors(&self) -> Vec<Arc<Introspector>> {
+        each(self.auths().flat_map(Auth::introspectors))
+    }
+
+    fn auths(&self) -> impl Iterator<Item = &Auth> {
+        self.routes.iter().filter_map(|route| route.chain.auth())
+    }
+}
+
+/// Each of some shared things, once.
+fn each<'a, T: 'a>(shared: impl Iterator<Item = &'a Arc<T>>) -> Vec<Arc<T>> {
+    let mut each: Vec<Arc<T>> = Vec::new();
+    for one in shared {
+        if !each.iter().any(|known| Arc::ptr_eq(known, one)) {
+            each.push(Arc::clone(one));
+        }
+    }
+    each
 }
 
 impl Route {

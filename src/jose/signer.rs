@@ -38,7 +38,8 @@ struct Public {
 }
 
 enum Key {
-    Secret(hmac::Key),
+    /// In a box: it keeps the states of its hashes, which are a kilobyte.
+    Secret(Box<hmac::Key>),
     Private(PrivateKey),
 }
 
@@ -117,7 +118,8 @@ impl Signer {
             );
             return Err(Invalid::new(message));
         }
-        Ok(Signer { algorithm, key: Key::Secret(hmac::Key::new(hash, secret)), public: None })
+        let key = Box::new(hmac::Key::new(hash, secret));
+        Ok(Signer { algorithm, key: Key::Secret(key), public: None })
     }
 
     /// The algorithm that its tokens are signed with.

@@ -14,9 +14,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-/// How long the start waits for name servers; a name that is later has no address until then.
+/// How long the start waits for name servers and for issuers of tokens; who is later is not known
+/// until then.
 const FIRST_ANSWERS: Duration = Duration::from_secs(2);
 
 /// How many connections of health checks are kept for the next one.
@@ -65,21 +67,39 @@ pub async fn run(compiled: Compiled) -> Result<End, Error> {
     Ok(end)
 }
 
-/// Begins to keep the services, and waits for the endpoints of all at once; the slow ones come in
-/// later.
-async fn keep(snapshot: &Snapshot) -> Vec<Keeper> {
+/// What keeps up to date what a snapshot knows of others, until it is dropped.
+struct Keepers {
+    _services: Vec<Keeper>,
+    /// Those of issuers of tokens.
+    _issuers: JoinSet<()>,
+}
+
+/// Begins to keep the services and the issuers of tokens, and waits for what all of them know at
+/// once; the slow ones come in later.
+async fn keep(snapshot: &Snapshot) -> Keepers {
     // It reads the system's authorities, which takes its time.
     let checks = snapshot.services.iter().any(|service| service.plan.check.is_some());
     let caller = checks.then(|| Arc::new(Caller::new(IDLE_CHECKS)));
     let start = |service| Keeper::start(service, caller.clone());
     let mut keepers: Vec<Keeper> = snapshot.services.iter().map(start).collect();
+    let mut tasks = JoinSet::new();
+    let issuers = snapshot.issuers();
+    for issuer in issuers.iter().map(Arc::clone) {
+        tasks.spawn(async move { issuer.keep().await });
+    }
+    for introspector in snapshot.introspectors() {
+        tasks.spawn(introspector.keep());
+    }
     let all = async {
         for keeper in &mut keepers {
             keeper.first_answer().await;
         }
+        for issuer in &issuers {
+            issuer.first_answer().await;
+        }
     };
     drop(timeout(FIRST_ANSWERS, all).await);
-    keepers
+    Keepers { _services: keepers, _issuers: tasks }
 }
 
 /// Binds every socket before the first connection is taken, since a process that cannot have all

@@ -5,7 +5,7 @@ use super::door::{self, OpenDoor};
 use crate::answer::Backends;
 use crate::proxy::Gateway;
 use crate::proxy::mirror::{AT_ONCE, Copies};
-use crate::snapshot::{Current, View};
+use crate::snapshot::{Current, Route, View};
 use crate::telemetry::access_log::Lines;
 use crate::telemetry::metrics::Metrics;
 use crate::upstream::call::Caller;

@@ -24,9 +24,35 @@ pub struct Consumers {
     certificates: Certificates<Arc<Consumer>>,
     /// Which ways to match a certificate have an owner.
     matches: Vec<MtlsMatch>,
-    subjects: HashMap<Box<str>, Arc<Consumer>>,
+    /// Those that are known by the subject of a token.
+    subjects: HashMap<Box<str>, Vec<Bearer>>,
     /// Those that are known by claims of their own, in the order of the document.
-    claims: Vec<(Arc<Consumer>, BTreeMap<Label, Scalars>)>,
+    claims: Vec<(Bearer, BTreeMap<Label, Scalars>)>,
+}
+
+/// A consumer that tokens belong to.
+#[derive(Debug, Clone)]
+struct Bearer {
+    consumer: Arc<Consumer>,
+    /// The issuers whose tokens count, if not all do.
+    issuers: Option<Arc<[String]>>,
+}
+
+impl Bearer {
+    /// Whether the tokens of an issuer count.
+    fn has(&self, issuer: Option<&str>) -> bool {
+        self.issuers.as_ref().is_none_or(|issuers| {
+            issuer.is_some_and(|issuer| issuers.iter().any(|known| *known == *issuer))
+        })
+    }
+
+    /// Whether there may be a token that counts for both.
+    fn meets(&self, other: &Bearer) -> bool {
+        match (&self.issuers, &other.issuers) {
+            (Some(issuers), Some(_)) => issuers.iter().any(|issuer| other.has(Some(issuer))),
+            _ => true,
+        }
+    }
 }
 
 impl Consumers {
@@ -106,18 +132,23 @@ impl Consumers {
                 told("mtls_fingerprint", Some(number), &before, "certificate");
             }
         }
+        let issuers = config.jwt_issuer.as_ref().map(|issuers| issuers.to_vec().into());
+        let bearer = Bearer { consumer: Arc::clone(consumer), issuers };
         for (number, subject) in config.jwt_sub.iter().flat_map(|all| all.iter()).enumerate() {
-            let owner = Arc::clone(consumer);
-            if let Some(before) = self.subjects.insert((**subject).into(), owner) {
-                told("jwt_sub", Some(number), &before, "subject");
+            let owners = self.subjects.entry((**subject).into()).or_default();
+            if let Some(before) = owners.iter().find(|known| known.meets(&bearer)) {
+                told("jwt_sub", Some(number), &before.consumer, "subject");
             }
+            owners.push(bearer.clone());
         }
         if let Some(claims) = config.jwt_claims.as_ref().filter(|claims| !claims.is_empty()) {
-            let same = self.claims.iter().find(|(_, known)| known == claims);
-            if let Some((before, _)) = same {
-                told("jwt_claims", None, before, "claims");
+            let same = |(known, others): &&(Bearer, BTreeMap<Label, Scalars>)| {
+                others == claims && known.meets(&bearer)
+            };
+            if let Some((before, _)) = self.claims.iter().find(same) {
+                told("jwt_claims", None, &before.consumer, "claims");
             }
-            self.claims.push((Arc::clone(consumer), claims.clone()));
+            self.claims.push((bearer, claims.clone()));
         }
     }
 
@@ -186,18 +217,21 @@ impl Consumers {
     /// Whose claims are: by the subject, or else by the others, where the first consumer counts that
     /// they fit.
     pub fn of_claims(&self, claims: &Map<String, Value>) -> Option<&Arc<Consumer>> {
-        let subject = claims.get("sub").and_then(Value::as_str);
-        let by_subject = subject.and_then(|subject| self.subjects.get(subject));
+        let text = |name: &str| claims.get(name).and_then(Value::as_str);
+        let issuer = text("iss");
+        let by_subject = text("sub").and_then(|subject| self.subjects.get(subject));
+        let by_subject = by_subject.and_then(|all| all.iter().find(|one| one.has(issuer)));
         // Asked once for each new token; those that have their subject are found at once.
-        by_subject.or_else(|| {
+        let bearer = by_subject.or_else(|| {
             let fit = |(name, values): (&Label, &Scalars)| {
                 find_claim(claims, name).is_some_and(|claim| has_one(claim, values))
             };
-            let of = |(_, wanted): &&(Arc<Consumer>, BTreeMap<Label, Scalars>)| {
-                wanted.iter().all(fit)
+            let of = |(bearer, wanted): &&(Bearer, BTreeMap<Label, Scalars>)| {
+                bearer.has(issuer) && wanted.iter().all(fit)
             };
-            self.claims.iter().find(of).map(|(consumer, _)| consumer)
-        })
+            self.claims.iter().find(of).map(|(bearer, _)| bearer)
+        });
+        bearer.map(|bearer| &bearer.consumer)
     }
 }
 

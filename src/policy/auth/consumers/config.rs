@@ -34,6 +34,9 @@ pub struct CredentialsConfig {
     /// API keys, each as the SHA-256 of its bytes in 64 hexadecimal digits: the keys themselves stand
     /// nowhere. No key where it is left out.
     pub api_key_sha256: Option<OneOrMany<KeyHash>>,
+    /// The issuers whose tokens count for `jwt_sub` and `jwt_claims`: where there are several, one
+    /// could name another's subjects. All where it is left out.
+    pub jwt_issuer: Option<OneOrMany<String>>,
     /// Subjects (`sub`) of tokens, compared byte by byte. No subject where it is left out.
     pub jwt_sub: Option<OneOrMany<Label>>,
     /// Claims of tokens, by name: each of them must be, or be a list that has, one of its values. A
@@ -84,6 +87,7 @@ impl CredentialsConfig {
     pub fn is_empty(&self) -> bool {
         let CredentialsConfig {
             api_key_sha256,
+            jwt_issuer: _,
             jwt_sub,
             jwt_claims,
             basic,
