@@ -5,17 +5,14 @@ use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use http::HeaderValue;
 use sluicegate::config::Loaded;
 use sluicegate::exchange::{
-    Authentication, Connection, Facts, Listener, PathRules, Response, Timeouts,
-};
-use sluicegate::exchange::{Trace, UpstreamRequest, request_id};
-use sluicegate::policy::{Block, Chain, Compiler, Request, Scope, States};
-    Connection, Consumer, Facts, Identity, Listener, PathRules, Request, Response, Timeouts,
+    Authentication, Connection, Consumer, Facts, Identity, Listener, PathRules, Response, Timeouts,
 };
 use sluicegate::exchange::{Trace, UpstreamRequest, request_id};
 use sluicegate::policy::authorize::{Asked, Authorize, Verdict};
-use sluicegate::policy::{Block, Chain, Compiler, Kind, Scope, States};
+use sluicegate::policy::{Block, Build, Chain, Compiler, Kind, Request, Scope, States};
 use sluicegate::shared::Shared;
 use sluicegate::snapshot;
+use sluicegate::telemetry::metrics::Way;
 use sluicegate::upstream::ask::Nobody;
 use sluicegate::value::CidrSet;
 use std::fmt::Write;
@@ -90,18 +87,20 @@ fn policies(criterion: &mut Criterion) {
 
 fn authorizing(criterion: &mut Criterion) {
     let yaml = "{all: [scope:orders.read, {claim: department, equals: sales}], not: [tag:blocked]}";
-    let policy = Authorize::compile(&serde_yaml::from_str(yaml).unwrap()).unwrap();
+    let policy =
+        Authorize::compile(&serde_yaml::from_str(yaml).unwrap(), &Build::default()).unwrap();
     let claims = serde_json::json!({"sub": "u1", "iss": "https://id.example.com", "exp": 1,
         "department": "sales"});
     let serde_json::Value::Object(claims) = claims else { unreachable!() };
     let consumer = Consumer { name: "acme".into(), ..Consumer::default() };
     let mut identity = Identity {
-        way: "jwt",
+        way: Way::Jwt,
         claims,
         roles: vec!["buyer".into()],
         scopes: ["openid", "profile", "orders.read"].map(Box::from).to_vec(),
         consumer: Some(Arc::new(consumer)),
         expires: None,
+        vouched: Vec::new(),
     };
     let mut measure = |name: &str, identity: &Identity| {
         criterion.bench_function(name, |bencher| {

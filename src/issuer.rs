@@ -289,8 +289,8 @@ impl Drop for Place<'_> {
 impl KeySet for crate::jose::KeySet {
     fn parse(document: &[u8]) -> Result<Self, String> {
         // What anybody can fetch holds no secrets.
-        let (keys, skipped) = crate::jose::KeySet::jwks(document, false)
-            .map_err(|invalid| invalid.to_string())?;
+        let (keys, skipped) =
+            crate::jose::KeySet::jwks(document, false).map_err(|invalid| invalid.to_string())?;
         for key in skipped {
             tracing::debug!(%key, "a published key is left out");
         }

@@ -116,7 +116,8 @@ impl Login {
     pub fn compile(config: &Config, whom: Whom, folder: &Path) -> Result<Self, Invalid> {
         let within = |invalid: Invalid| invalid.under("token");
         let TokenConfig { algorithm, key, secret, issuer, audience, ttl, claims } = &config.token;
-        let signer = Signer::read(*algorithm, key.as_deref(), secret.as_ref(), folder).map_err(within)?;
+        let signer =
+            Signer::read(*algorithm, key.as_deref(), secret.as_ref(), folder).map_err(within)?;
         if ttl.is_zero() {
             let message = "a token that is good for no time is good for nothing";
             return Err(within(Invalid::new(message).under("ttl")));
@@ -288,7 +289,8 @@ impl Login {
             Some(path) => answered.at(path).cloned().unwrap_or(Value::Null),
             None => body.clone(),
         };
-        let body = json!({"token": token, "expiresIn": self.issuing.lifetime.as_secs(), "user": user});
+        let body =
+            json!({"token": token, "expiresIn": self.issuing.lifetime.as_secs(), "user": user});
         let headers =
             vec![(CONTENT_TYPE, JSON), (CACHE_CONTROL, HeaderValue::from_static("no-store"))];
         Ok(Reply { status: StatusCode::OK, headers, body: body.to_string().into() })

@@ -7,10 +7,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// How many questions may follow each other at once.
-pub(super) const BURST: u32 = 4;
-/// How long it takes until one more may be asked. It is shorter than anyone waits, so that whoever
-/// comes when there are none left still gets an answer.
-pub(super) const EACH: Duration = Duration::from_secs(4);
+pub(super) const BURST: u32 = 8;
+/// How long it takes until one more may be asked: no issuer minds a question a second, and whoever
+/// comes when there are none left waits no longer than that.
+pub(super) const EACH: Duration = Duration::from_secs(1);
 
 /// A token bucket. Time is an argument, so it is exact.
 #[derive(Debug)]

@@ -74,8 +74,12 @@ impl Signer {
                 })?;
                 Signer::from_pem(&pem, algorithm).map_err(within)
             }
-            (_, _, true) => Err(Invalid::new(format!("{algorithm} needs a `secret`, and no `key`"))),
-            (_, _, false) => Err(Invalid::new(format!("{algorithm} needs a `key`, and no `secret`"))),
+            (_, _, true) => {
+                Err(Invalid::new(format!("{algorithm} needs a `secret`, and no `key`")))
+            }
+            (_, _, false) => {
+                Err(Invalid::new(format!("{algorithm} needs a `key`, and no `secret`")))
+            }
         }
     }
 

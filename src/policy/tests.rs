@@ -122,5 +122,5 @@ fn an_unknown_policy_and_an_unknown_setting_are_refused() {
     let refusal = |yaml: &str| serde_yaml::from_str::<Block>(yaml).unwrap_err().to_string();
     assert!(refusal("ip_filtre: {}").contains("unknown field `ip_filtre`"));
     assert!(refusal("ip_filter: {denny: []}").contains("unknown field `denny`"));
-    assert!(refusal("auth: {jwt: {}}").contains("`none` is the only auth decision"));
+    assert!(refusal("auth: {jwt: {}}").contains("missing field `issuer`"));
 }

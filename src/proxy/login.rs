@@ -13,11 +13,7 @@ use pingora_proxy::Session;
 use std::sync::Arc;
 
 /// Answers a login.
-pub async fn serve(
-    gateway: &Gateway,
-    session: &mut Session,
-    exchange: &mut Exchange,
-) -> Stop {
+pub async fn serve(gateway: &Gateway, session: &mut Session, exchange: &mut Exchange) -> Stop {
     let view = Arc::clone(&exchange.view);
     let login = exchange.route.and_then(|index| view.snapshot.routes[index].answer.login());
     let login = login.expect("a login is routed to");

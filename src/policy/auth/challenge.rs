@@ -47,7 +47,8 @@ impl Challenges {
             }
         }
         let with = |attributes: &str| -> Result<Arc<[HeaderValue]>, Invalid> {
-            let bearer = takes_tokens.then(|| value(format!("{bearer}{attributes}"))).transpose()?;
+            let bearer =
+                takes_tokens.then(|| value(format!("{bearer}{attributes}"))).transpose()?;
             Ok(bearer.into_iter().chain(others.iter().cloned()).collect())
         };
         Ok(Challenges {

@@ -5,10 +5,10 @@ use super::maker::Maker;
 use super::token::is_bound;
 use crate::credential::Place;
 use crate::exchange::{Facts, Unproven};
-use crate::issuer::{Issuer, Plan as IssuerPlan};
 use crate::issuer::introspection::{
     Endpoint, Introspector, Plan, Refused as Inactive, Unavailable, Wanted,
 };
+use crate::issuer::{Issuer, Plan as IssuerPlan};
 use crate::jose::{Confirmation, KeySet, confirmation};
 use crate::policy::Build;
 use crate::telemetry::metrics::Way;

@@ -147,7 +147,8 @@ fn keys(
     if let Some(secret) = &config.secret {
         let algorithms = typed.unwrap_or_else(|| [Algorithm::HS256].into_iter().collect());
         if let Some(other) = algorithms.iter().find(|one| !one.is_symmetric()) {
-            let message = format!("{other} is verified with a `public_key` and not with a `secret`");
+            let message =
+                format!("{other} is verified with a `public_key` and not with a `secret`");
             return Err(in_algorithms(Invalid::new(message)));
         }
         let keys = KeySet::secret(secret.reveal().as_bytes(), algorithms);

@@ -75,8 +75,7 @@ impl Session {
             Ok(claims) => {
                 let expires = claims.get("exp").and_then(serde_json::Value::as_u64);
                 let expires = expires.map(Duration::from_secs);
-                let expires =
-                    expires.and_then(|time| SystemTime::UNIX_EPOCH.checked_add(time));
+                let expires = expires.and_then(|time| SystemTime::UNIX_EPOCH.checked_add(time));
                 Found::Known(self.maker.of_claims(Way::Session, claims, expires))
             }
             Err(Unsealed::Expired) => Found::Refused(Refused {

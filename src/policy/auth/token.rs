@@ -123,19 +123,12 @@ impl Tokens {
     /// Whether what was found out of a token still holds.
     fn holds(&self, entry: &Entry, place: &Place, now: SystemTime) -> bool {
         let Some(jwt) = self.jwts.get(entry.keys) else { return false };
-        now < entry.expires
-            && jwt.keys.generation() == entry.generation
-            && jwt.from.contains(place)
+        now < entry.expires && jwt.keys.generation() == entry.generation && jwt.from.contains(place)
     }
 
     /// Verifies a token by the keys of its issuer. It is an error where that is no issuer whose
     /// tokens are verified here.
-    async fn verify(
-        &self,
-        place: &Place,
-        text: &str,
-        now: SystemTime,
-    ) -> Result<Verdict, Refusal> {
+    async fn verify(&self, place: &Place, text: &str, now: SystemTime) -> Result<Verdict, Refusal> {
         let token = Token::read(text, self.max_size)?;
         let issuer = token.issuer();
         let mut verdict = Err(Refusal::Issuer);
@@ -198,6 +191,14 @@ impl Jwt {
                             Err(Missing::Unknown | Missing::Unavailable) => {
                                 Err(Refusal::UnknownKey)
                             }
+                        }
+                    }
+                    // A token without a `kid` may be of keys that are newer than those.
+                    (Err(refusal @ (Refusal::Signature | Refusal::UnknownKey)), None) => {
+                        generation = issuer.generation();
+                        match issuer.newer(&keys).await {
+                            Ok(keys) => verify(token, &keys, &self.rules, now),
+                            Err(_) => Err(refusal),
                         }
                     }
                     (verdict, _) => verdict,

@@ -4,8 +4,8 @@
 //! there is no token that the claim could be missing from. `not` of it is true.
 
 use super::times::Times;
-use crate::telemetry::metrics::Way;
 use crate::exchange::{Consumer, Identity};
+use crate::telemetry::metrics::Way;
 use crate::value::{Cidr, CidrSet, Scalar};
 use serde_json::Value;
 use std::fmt::{self, Display};

@@ -31,8 +31,7 @@ pub fn answering(
     services: &[Option<Arc<Service>>],
     folder: &Path,
 ) -> Result<Option<Answering>, Invalid> {
-    let RouteConfig { service, backends, split_key, respond, redirect, login, mirror, .. } =
-        config;
+    let RouteConfig { service, backends, split_key, respond, redirect, login, mirror, .. } = config;
     let given = [
         ("service", service.is_some()),
         ("backends", backends.is_some()),

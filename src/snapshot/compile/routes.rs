@@ -80,7 +80,8 @@ impl<'a> Routes<'a> {
         let rule =
             rule(&config.matches, self.paths).map_err(|invalid| within(invalid.under("match")));
         let rule = self.problems.take(rule);
-        let answering = answering(config, self.document, self.services, self.folder).map_err(within);
+        let answering =
+            answering(config, self.document, self.services, self.folder).map_err(within);
         let answering = self.problems.take(answering)??;
         let scopes = self.scopes.of(number, config, &[], self.problems)?;
         let (chain, stages) = self.compiler.compile(&scopes, self.problems.all())?;

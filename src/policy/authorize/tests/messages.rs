@@ -5,7 +5,7 @@ use super::*;
 /// What is said of a policy that is wrong.
 fn told(yaml: &str) -> String {
     match serde_yaml::from_str::<Config>(yaml) {
-        Ok(config) => match Authorize::compile(&config) {
+        Ok(config) => match Authorize::compile(&config, &Build::default()) {
             Ok(_) => panic!("{yaml} compiles"),
             Err(invalid) => invalid.to_string(),
         },
@@ -154,7 +154,9 @@ fn times_stand_alone_and_their_mistakes_have_a_place() {
 fn groups_in_groups_have_a_floor() {
     let nested =
         |depth: usize| format!("all: [{}role:a{}]", "{all: [".repeat(depth), "]}".repeat(depth));
-    assert!(Authorize::compile(&serde_yaml::from_str(&nested(8)).unwrap()).is_ok());
+    assert!(
+        Authorize::compile(&serde_yaml::from_str(&nested(8)).unwrap(), &Build::default()).is_ok()
+    );
     let told = told(&nested(9));
     assert!(told.ends_with("groups of conditions stand more than 8 deep here"), "{told}");
 }

@@ -129,7 +129,7 @@ impl Caller {
         };
         let claims = self.claims.iter();
         Identity {
-            way: self.way,
+            way: if self.way == "jwt" { Way::Jwt } else { Way::Basic },
             claims: claims.map(|(name, is)| ((*name).to_owned(), claim(is))).collect(),
             roles: boxed(&self.roles),
             scopes: boxed(&self.scopes),
@@ -142,6 +142,7 @@ impl Caller {
                 })
             }),
             expires: None,
+            vouched: Vec::new(),
         }
     }
 }
