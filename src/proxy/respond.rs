@@ -113,7 +113,10 @@ async fn write(session: &mut Session, exchange: &mut Exchange, reply: Reply) -> 
     let Reply { status, headers, body } = reply;
     let (mut head, ()) = http::Response::new(()).into_parts();
     head.status = status;
-    head.headers.extend(headers.into_iter().map(|(name, value)| (Some(name), value)));
+    for (name, value) in headers {
+        // A name may stand there twice: each challenge and each cookie has a line of its own.
+        head.headers.append(name, value);
+    }
     // RFC 9110 §8.6: 204 has no length to say, and that of 304 would be another answer's.
     if !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
         head.headers.insert(CONTENT_LENGTH, body.len().into());
