@@ -59,7 +59,7 @@ fn a_word_that_is_no_condition_hears_what_was_meant() {
         (
             "way:telepathy",
             "unknown way `telepathy`, there are jwt, introspection, api_key, basic, mtls, session, \
-             forward",
+             forward_auth",
         ),
         ("5", "`5` is no condition: write a text such as `scope:orders.read`"),
         ("true", "`true` is no condition: write a text such as `scope:orders.read`"),
