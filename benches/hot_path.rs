@@ -5,7 +5,8 @@ use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use http::HeaderValue;
 use sluicegate::config::Loaded;
 use sluicegate::exchange::{
-    Authentication, Connection, Consumer, Facts, Identity, Listener, PathRules, Response, Timeouts,
+    Asserted, Authentication, Connection, Consumer, Facts, Identity, Listener, PathRules, Response,
+    Timeouts,
 };
 use sluicegate::exchange::{Trace, UpstreamRequest, request_id};
 use sluicegate::policy::authorize::{Asked, Authorize, Verdict};
@@ -101,6 +102,7 @@ fn authorizing(criterion: &mut Criterion) {
         consumer: Some(Arc::new(consumer)),
         expires: None,
         vouched: Vec::new(),
+        asserted: Asserted::default(),
     };
     let mut measure = |name: &str, identity: &Identity| {
         criterion.bench_function(name, |bencher| {

@@ -25,7 +25,7 @@ mod yaml;
 
 pub use backends::{BackendConfig, WhenConfig, split};
 pub use conditions::{ConditionConfig, Conditions, TestConfig};
-pub use identity::IdentityConfig;
+pub use identity::{AssertionConfig, IdentityConfig};
 pub use listener::{Certificate, ListenerConfig, ListenerTimeouts, ListenerTls, WireProtocol};
 pub use load::Loaded;
 pub use mirror::{DiffConfig, MirrorConfig};

@@ -3,6 +3,7 @@
 //! State has three homes. [`Facts`] are for all to read; a policy's own `State` is seen by it
 //! alone (`policy.rs`); the fields of one stage stay in that stage (`proxy.rs`).
 
+mod assertion;
 mod certificate;
 mod connection;
 mod field;
@@ -15,6 +16,7 @@ pub(crate) mod sample;
 mod trace;
 mod vouched;
 
+pub use assertion::{Asserted, Assertion};
 pub use certificate::{AlternativeName, BadCertificate, ClientCertificate};
 pub use connection::{Connection, InFlight, Listener, Phase, Timeouts};
 pub use field::FieldValue;

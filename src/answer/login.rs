@@ -6,6 +6,7 @@
 //! that does not exist from a wrong password.
 
 mod answered;
+pub mod session;
 
 use crate::exchange::{References, Unproven};
 use crate::jose::{Algorithm, Issuing, Signer, check_claim_name, random_id};
@@ -19,11 +20,13 @@ use answered::Answered;
 use bytes::Bytes;
 use http::header::{
     ACCEPT, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
+    SET_COOKIE,
 };
 use http::{Method, StatusCode, Uri, request};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use session::Session;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -58,6 +61,10 @@ pub struct Config {
     pub user: Option<BodyPath>,
     /// The token that is made.
     pub token: TokenConfig,
+    /// A cookie that is set as well, for browsers: it holds the token's claims, sealed, so that only
+    /// the gateway can read it (`auth.session`). With it, `token` needs no key: then the answer has
+    /// no `token`, and no script can get at what the session is.
+    pub session: Option<session::Config>,
 }
 
 /// A token that the gateway signs.
@@ -66,7 +73,7 @@ pub struct Config {
 #[schemars(rename = "LoginToken")]
 pub struct TokenConfig {
     /// The algorithm that it is signed with.
-    pub algorithm: Algorithm,
+    pub algorithm: Option<Algorithm>,
     /// The file of the private key, in PEM; for all algorithms but HS256, HS384 and HS512.
     pub key: Option<String>,
     /// The secret, for HS256, HS384 and HS512.
@@ -93,9 +100,11 @@ pub struct Login {
     /// How large the client's body may be, in bytes.
     pub max_body: u64,
     user: Option<BodyPath>,
-    signer: Signer,
+    /// What signs its tokens, if it gives any.
+    signer: Option<Signer>,
     issuing: Issuing,
     claims: Vec<(String, Template)>,
+    session: Option<Session>,
 }
 
 /// What comes of a login that makes no token.
@@ -116,10 +125,16 @@ impl Login {
     pub fn compile(config: &Config, whom: Whom, folder: &Path) -> Result<Self, Invalid> {
         let within = |invalid: Invalid| invalid.under("token");
         let TokenConfig { algorithm, key, secret, issuer, audience, ttl, claims } = &config.token;
-        let signer =
-            Signer::read(*algorithm, key.as_deref(), secret.as_ref(), folder).map_err(within)?;
-        if ttl.is_zero() {
-            let message = "a token that is good for no time is good for nothing";
+        let signer = match algorithm {
+            Some(algorithm) => {
+                let signer = Signer::read(*algorithm, key.as_deref(), secret.as_ref(), folder);
+                Some(signer.map_err(within)?)
+            }
+            None if config.session.is_some() && key.is_none() && secret.is_none() => None,
+            None => return Err(within(Invalid::new("the key `algorithm` is missing"))),
+        };
+        if ttl.as_secs() == 0 {
+            let message = "a token is good for a second at least";
             return Err(within(Invalid::new(message).under("ttl")));
         }
         for name in claims.keys() {
@@ -132,6 +147,8 @@ impl Login {
             audience: audience.map(|one| one.as_str().into()).collect(),
             lifetime: **ttl,
         };
+        let session = config.session.as_ref().map(|session| Session::compile(session, **ttl));
+        let session = session.transpose().map_err(|invalid| invalid.under("session"))?;
         let limits = Limits {
             deadline: config.timeout.map_or(TIMEOUT, |timeout| *timeout),
             body: MAX_ANSWER,
@@ -145,12 +162,13 @@ impl Login {
             signer,
             issuing,
             claims: claims.iter().map(|(name, claim)| (name.clone(), claim.clone())).collect(),
+            session,
         })
     }
 
-    /// What signs its tokens.
-    pub fn signer(&self) -> &Signer {
-        &self.signer
+    /// What signs its tokens, if it gives any.
+    pub fn signer(&self) -> Option<&Signer> {
+        self.signer.as_ref()
     }
 
     /// Walks what its templates refer to beside the service's answer.
@@ -277,22 +295,25 @@ impl Login {
                 cause: "the login's service did not say what `sub` is made of".to_owned(),
             });
         }
-        let now = references.facts.time;
-        let id = random_id();
-        let claims = id.map(|id| self.issuing.claims(claims, now, id));
-        let token = claims.and_then(|claims| self.signer.sign("JWT", &claims).ok());
-        let token = token.ok_or_else(|| Failed {
-            rejection: Rejection::Internal,
-            cause: "the token could not be signed".to_owned(),
-        })?;
+        let failed =
+            |cause: &str| Failed { rejection: Rejection::Internal, cause: cause.to_owned() };
+        let id = random_id().ok_or_else(|| failed("the system gives no random numbers"))?;
+        let claims = self.issuing.claims(claims, references.facts.time, id);
         let user = match &self.user {
             Some(path) => answered.at(path).cloned().unwrap_or(Value::Null),
             None => body.clone(),
         };
-        let body =
-            json!({"token": token, "expiresIn": self.issuing.lifetime.as_secs(), "user": user});
-        let headers =
+        let mut headers =
             vec![(CONTENT_TYPE, JSON), (CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+        let mut body = json!({"expiresIn": self.issuing.lifetime.as_secs(), "user": user});
+        if let Some(session) = &self.session {
+            let cookie = session.cookie(&claims).map_err(|error| failed(&error))?;
+            headers.push((SET_COOKIE, cookie));
+        }
+        if let Some(signer) = &self.signer {
+            let token = signer.sign("JWT", &claims);
+            body["token"] = token.map_err(|error| failed(&error.to_string()))?.into();
+        }
         Ok(Reply { status: StatusCode::OK, headers, body: body.to_string().into() })
     }
 }

@@ -92,6 +92,11 @@ impl Respond {
         Ok(Respond { fixed, fields: made, body: Some((template.clone(), escape)) })
     }
 
+    /// An answer that is known whole.
+    pub fn fixed(reply: Reply) -> Self {
+        Respond { fixed: reply, fields: Vec::new(), body: None }
+    }
+
     /// The answer to one request.
     pub fn reply(&self, references: References<'_>) -> Reply {
         let mut reply = self.fixed.clone();

@@ -1,5 +1,6 @@
 //! Who is asking: what was found out and can be relied on.
 
+use super::assertion::Asserted;
 use crate::telemetry::metrics::{Proof, Way};
 use crate::value::ConsumerField;
 use http::{HeaderName, HeaderValue};
@@ -79,6 +80,8 @@ pub struct Identity {
     pub expires: Option<SystemTime>,
     /// The fields that tell services of it and are the same for each of its requests.
     pub vouched: Vec<(HeaderName, HeaderValue)>,
+    /// The token that tells services of it, once one was signed.
+    pub asserted: Asserted,
 }
 
 /// A caller that the configuration knows by name.
@@ -200,6 +203,7 @@ mod tests {
             consumer: None,
             expires: None,
             vouched: Vec::new(),
+            asserted: Asserted::default(),
         };
         assert_eq!(identity.subject(), Some("u1"));
         assert_eq!(identity.claim("https://example.com/roles"), Some(&json!(["a"])));

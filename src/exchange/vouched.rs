@@ -5,10 +5,12 @@
 //! same: where names become variables, as CGI has it (RFC 3875 §4.1.18), `X_User_Id` and `X.User.Id`
 //! are `X-User-Id`. So a name counts by its letters and digits alone.
 
+use super::assertion::{Alone, Assertion};
 use super::{FieldValue, Identity, References};
-use crate::value::{Fields, Invalid, Reference, Source};
+use crate::jose::Signer;
+use crate::value::{Fields, Invalid, Reference};
+use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use std::borrow::Cow;
 
 /// The fields that carry an identity.
 #[derive(Debug, Default)]
@@ -19,20 +21,24 @@ pub struct Vouched {
     of_request: Vec<(HeaderName, FieldValue)>,
     /// Their names, as they are compared.
     names: Vec<Box<[u8]>>,
+    /// What signs a token that carries it, if one does.
+    assertion: Option<Assertion>,
     /// A bit for the length of each name, so that most fields are passed with one look.
     lengths: u64,
 }
 
 impl Vouched {
-    /// Turns what was typed into what it means; `others` are fields that carry an identity in
-    /// another way.
+    /// Turns what was typed into what it means.
     ///
     /// # Errors
     ///
     /// Refuses fields that belong to the connection, and text that is no field value.
-    pub fn compile(fields: &Fields, others: &[HeaderName]) -> Result<Self, Invalid> {
+    pub fn compile(fields: &Fields, assertion: Option<Assertion>) -> Result<Self, Invalid> {
         let fields = FieldValue::compile(fields)?;
-        let names = fields.iter().map(|(name, _)| name).chain(others);
+        let names = fields.iter().map(|(name, _)| name);
+        // Everyone sends `Authorization`, which is taken out elsewhere.
+        let token = assertion.iter().map(|assertion| &assertion.header);
+        let names = names.chain(token.filter(|name| **name != AUTHORIZATION));
         let names: Vec<Box<[u8]>> = names.map(|name| letters(name.as_str()).collect()).collect();
         let lengths = names.iter().fold(0, |lengths, name| lengths | length_bit(name.len()));
         let is_of_identity = |value: &FieldValue| {
@@ -42,7 +48,7 @@ impl Vouched {
         };
         let (of_identity, of_request) =
             fields.into_iter().partition(|(_, value)| is_of_identity(value));
-        Ok(Vouched { of_identity, of_request, names, lengths })
+        Ok(Vouched { of_identity, of_request, names, assertion, lengths })
     }
 
     /// Removes what a client says of who it is.
@@ -81,6 +87,16 @@ impl Vouched {
                 fields.insert(name.clone(), value);
             }
         }
+        if let Some(assertion) = &self.assertion
+            && let Some(value) = assertion.value(identity, references.facts.time)
+        {
+            fields.insert(assertion.header.clone(), value);
+        }
+    }
+
+    /// What signs the tokens that carry it.
+    pub fn signers(&self) -> &[Signer] {
+        self.assertion.as_ref().map_or(&[], |assertion| &assertion.signers)
     }
 
     /// Walks what its templates refer to.
@@ -100,17 +116,4 @@ fn letters(name: &str) -> impl Iterator<Item = u8> {
 
 fn length_bit(length: usize) -> u64 {
     1 << (length % 64)
-}
-
-/// An identity apart from any request.
-struct Alone<'a>(&'a Identity);
-
-impl Source for Alone<'_> {
-    fn value(&self, reference: &Reference) -> Option<Cow<'_, [u8]>> {
-        match reference {
-            Reference::Identity(name) => self.0.text(name),
-            Reference::Consumer(field) => self.0.consumer.as_ref()?.text(*field),
-            _ => None,
-        }
-    }
 }

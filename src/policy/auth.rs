@@ -24,7 +24,7 @@ pub use way::WayConfig;
 
 use super::{Build, Kind, Policy, Request, Setting};
 use crate::credential::{Authorization, Place};
-use crate::exchange::{Authentication, UpstreamRequest};
+use crate::exchange::{Authentication, References, UpstreamRequest, Vouched};
 use crate::issuer::Issuer;
 use crate::issuer::introspection::Introspector;
 use crate::jose::KeySet;
@@ -84,6 +84,7 @@ pub struct Auth {
     challenges: Challenges,
     optional: bool,
     forward_credentials: bool,
+    vouched: Arc<Vouched>,
 }
 
 impl Config {
@@ -189,7 +190,8 @@ impl Kind for Auth {
         let challenges = Challenges::new(&ways.kinds, realm, ways.basic.as_deref());
         let challenges = challenges.map_err(|invalid| invalid.under("realm"))?;
         let Config { optional, forward_credentials, .. } = *config;
-        Ok(Auth { ways, challenges, optional, forward_credentials })
+        let vouched = Arc::clone(&build.vouched);
+        Ok(Auth { ways, challenges, optional, forward_credentials, vouched })
     }
 }
 
@@ -237,7 +239,9 @@ impl Policy for Auth {
         Err(Rejection::Unauthenticated { why, challenges }.into())
     }
 
-    /// Takes the credential out of the request: who has it could ask in the client's name.
+    /// Takes the credential out of the request, since who has it could ask in the client's name, and
+    /// tells the service who is asking. What a client says of that was taken out before it was
+    /// routed; set here and not on the client's head, it cannot be taken away by `Connection`.
     fn on_upstream_request(
         &self,
         request: &mut UpstreamRequest<'_>,
@@ -246,6 +250,11 @@ impl Policy for Auth {
         if !self.forward_credentials {
             Authorization::remove(&mut request.head.headers);
             self.ways.places.iter().for_each(|place: &Place| place.remove(request.head));
+        }
+        let UpstreamRequest { head, client, facts } = request;
+        if let Some(identity) = facts.identity() {
+            let references = References { head: client, facts };
+            self.vouched.set(&mut head.headers, identity, references);
         }
         Ok(())
     }

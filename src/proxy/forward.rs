@@ -7,7 +7,7 @@ use super::exchange::Exchange;
 use super::head::edit_request;
 use super::respond::in_time;
 use crate::answer::Backend;
-use crate::exchange::{Connection, References, UpstreamRequest, host};
+use crate::exchange::{Connection, UpstreamRequest, host};
 use crate::reply::Rejection;
 use crate::upstream::Budget;
 use crate::upstream::grpc::{self, GRPC_TIMEOUT};
@@ -74,9 +74,6 @@ pub fn head(
             fields.insert(HOST, endpoint.host.clone());
         }
         say_what_is_left(fields, backend, *deadline);
-        if let Some(identity) = facts.identity() {
-            view.snapshot.vouched.set(fields, identity, References { head: client, facts });
-        }
         let mut request = UpstreamRequest { head, client, facts };
         route.chain.on_upstream_request(&mut request, states)?;
         if let Some(mirroring) = mirroring {

@@ -2,6 +2,7 @@
 //! not follow from another; what is legal and dangerous is remarked.
 
 mod answering;
+mod jwks;
 mod remarks;
 mod routes;
 pub mod rule;
@@ -9,8 +10,7 @@ pub mod scopes;
 mod services;
 
 use super::{Admin, Compiled, Door, Process, Snapshot};
-use crate::config::{Document, Threads};
-use crate::exchange::Vouched;
+use crate::config::{Document, ListenerConfig, Threads};
 use crate::policy::auth::consumers::Consumers;
 use crate::policy::{Build, Compiler};
 use crate::route::Matcher;
@@ -18,6 +18,7 @@ use crate::shared::Shared;
 use crate::value::{Invalid, Name, nearest};
 use http::HeaderName;
 use http::header::HOST;
+use rule::loosest;
 use services::Ground;
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroUsize;
@@ -81,8 +82,7 @@ pub fn compile(document: &Document, generation: u64, folder: &Path, shared: &Sha
     let process = process(document, folder, &mut problems);
     let ground = Ground { folder, shared, workers: workers(document.threads) };
     let services = services::services(&document.services, &ground, &mut problems);
-    let vouched = Vouched::compile(&document.identity.headers, &[]);
-    let vouched = vouched.map_err(|invalid| invalid.under("headers").under("identity"));
+    let vouched = document.identity.compile(folder).map_err(|invalid| invalid.under("identity"));
     let vouched = problems.take(vouched).map(Arc::new);
     let names = document.services.iter().map(|(name, _)| name.clone());
     let build = Build {
@@ -97,7 +97,12 @@ pub fn compile(document: &Document, generation: u64, folder: &Path, shared: &Sha
         issuers: Arc::clone(&shared.issuers),
     };
     let mut compiler = Compiler::new(build);
-    let compiled = routes::routes(document, &services, folder, &mut compiler, &mut problems);
+    let mut compiled = routes::routes(document, &services, folder, &mut compiler, &mut problems);
+    if let Some(vouched) = &vouched {
+        let paths = loosest(document.listeners.iter().map(ListenerConfig::paths));
+        let jwks = jwks::routes(document, &compiled, vouched, paths, &mut compiler, &mut problems);
+        compiled.extend(jwks.into_iter().flatten());
+    }
     let unmatched = compiler.compile(&[scopes::everywhere(document)], problems.all());
     let mut routes = Vec::with_capacity(compiled.len());
     let mut rules = Vec::with_capacity(compiled.len());

@@ -1,7 +1,7 @@
 //! From what is known of a caller to an identity: roles, scopes and the fields that tell services.
 
 use super::consumers::Consumers;
-use crate::exchange::{Consumer, Identity, Vouched};
+use crate::exchange::{Asserted, Consumer, Identity, Vouched};
 use crate::telemetry::metrics::Way;
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -70,6 +70,7 @@ impl Maker {
             consumer,
             expires,
             vouched: Vec::new(),
+            asserted: Asserted::default(),
         };
         let claims = self.roles.iter().filter_map(|name| identity.claim(name));
         let mut roles: Vec<Box<str>> = claims.flat_map(|claim| words(claim, false)).collect();

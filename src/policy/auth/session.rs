@@ -3,6 +3,7 @@
 use super::found::{Found, Refused};
 use super::maker::Maker;
 use super::token::malformed;
+use crate::answer::login::session::{NAME, PURPOSE};
 use crate::credential::Place;
 use crate::exchange::Unproven;
 use crate::jose::{Sealer, Unsealed};
@@ -13,9 +14,6 @@ use http::request;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::time::{Duration, SystemTime};
-
-/// What the keys of sessions are made for; other sealed things have other keys.
-pub const PURPOSE: &str = "session";
 
 /// The cookie that a `login` sets (`login.session`).
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -45,7 +43,7 @@ pub struct Session {
 ///
 /// Refuses what is no name of a cookie (RFC 6265 §4.1.1).
 pub fn place(cookie: Option<&str>) -> Result<Place, Invalid> {
-    let name = cookie.unwrap_or("session");
+    let name = cookie.unwrap_or(NAME);
     format!("cookie.{name}").parse().map_err(|invalid: Invalid| invalid.under("cookie"))
 }
 

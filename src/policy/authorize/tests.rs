@@ -4,7 +4,7 @@ mod messages;
 mod model;
 
 use super::*;
-use crate::exchange::{Consumer, Identity};
+use crate::exchange::{Asserted, Consumer, Identity};
 use crate::telemetry::metrics::Way;
 use serde_json::{Value, json};
 use std::net::IpAddr;
@@ -32,6 +32,7 @@ fn identity(claims: Value) -> Identity {
         })),
         expires: None,
         vouched: Vec::new(),
+        asserted: Asserted::default(),
     }
 }
 

@@ -2,6 +2,7 @@
 //! callers, over so few words that they meet.
 
 use super::*;
+use crate::exchange::Asserted;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::fmt::Write;
@@ -143,6 +144,7 @@ impl Caller {
             }),
             expires: None,
             vouched: Vec::new(),
+            asserted: Asserted::default(),
         }
     }
 }
