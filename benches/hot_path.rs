@@ -96,7 +96,7 @@ fn authorizing(criterion: &mut Criterion) {
     let consumer = Consumer { name: "acme".into(), ..Consumer::default() };
     let mut identity = Identity {
         way: Way::Jwt,
-        claims,
+        claims: Arc::new(claims),
         roles: vec!["buyer".into()],
         scopes: ["openid", "profile", "orders.read"].map(Box::from).to_vec(),
         consumer: Some(Arc::new(consumer)),

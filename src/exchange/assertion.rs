@@ -161,7 +161,10 @@ mod tests {
             Consumer { name: "acme".into(), tier: Some("gold".into()), ..Consumer::default() };
         Identity {
             way: Way::Jwt,
-            claims: Map::from_iter([("sub".into(), json!("u1")), ("age".into(), json!(7))]),
+            claims: Arc::new(Map::from_iter([
+                ("sub".into(), json!("u1")),
+                ("age".into(), json!(7)),
+            ])),
             roles: vec!["admin".into()],
             scopes: Vec::new(),
             consumer: Some(Arc::new(consumer)),
@@ -171,7 +174,7 @@ mod tests {
         }
     }
 
-    fn read(value: &HeaderValue, now: SystemTime) -> Map<String, Value> {
+    fn read(value: &HeaderValue, now: SystemTime) -> Arc<Map<String, Value>> {
         let algorithms: Algorithms = [Algorithm::HS256].into_iter().collect();
         let keys = KeySet::secret(SECRET, algorithms).unwrap();
         let rules = Rules {

@@ -69,7 +69,7 @@ pub struct Identity {
     /// How it was found out.
     pub way: Way,
     /// What is said of who is asking (RFC 7519 §4). `sub` is there for every way.
-    pub claims: Map<String, Value>,
+    pub claims: Arc<Map<String, Value>>,
     /// The roles: those of the claims and those of the consumer.
     pub roles: Vec<Box<str>>,
     /// The scopes (RFC 6749 §3.3).
@@ -197,7 +197,7 @@ mod tests {
         let Value::Object(claims) = claims else { unreachable!() };
         let identity = Identity {
             way: Way::Jwt,
-            claims,
+            claims: Arc::new(claims),
             roles: Vec::new(),
             scopes: Vec::new(),
             consumer: None,

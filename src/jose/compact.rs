@@ -4,7 +4,7 @@
 use super::{Header, Refusal, base64url, json};
 use serde_json::{Map, Value};
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// How many bytes a token may have where nothing else is said: what fits into one field of a
 /// request for most servers.
@@ -19,7 +19,7 @@ pub struct Token<'a> {
     header: Header,
     payload: Vec<u8>,
     /// The claims, if somebody looked at them before they were proven.
-    peeked: OnceLock<Option<Map<String, Value>>>,
+    peeked: OnceLock<Option<Arc<Map<String, Value>>>>,
 }
 
 impl<'a> Token<'a> {
@@ -59,17 +59,13 @@ impl<'a> Token<'a> {
     /// Who it says issued it. Nothing is proven by that: it may choose the rules by which the token
     /// is verified, and those name the issuer again.
     pub fn issuer(&self) -> Option<&str> {
-        let claims = self.peeked.get_or_init(|| json::object(&self.payload).ok());
-        claims.as_ref()?.get("iss")?.as_str()
+        self.claims().ok()?.get("iss")?.as_str()
     }
 
-    /// The claims. Where somebody has looked at the issuer they are read already and are copied,
-    /// since the token may have to be verified once more with newer keys; else they are read now.
-    pub(super) fn claims(&self) -> Result<Map<String, Value>, Refusal> {
-        match self.peeked.get() {
-            Some(claims) => claims.clone().ok_or(Refusal::Claims),
-            None => json::object(&self.payload).map_err(|_| Refusal::Claims),
-        }
+    /// The claims, which are read once, whoever wants them first.
+    pub(super) fn claims(&self) -> Result<&Arc<Map<String, Value>>, Refusal> {
+        let claims = self.peeked.get_or_init(|| json::object(&self.payload).ok().map(Arc::new));
+        claims.as_ref().ok_or(Refusal::Claims)
     }
 }
 

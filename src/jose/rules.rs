@@ -5,6 +5,7 @@ use super::date::Date;
 use super::{Algorithms, KeySet, Refusal, Token, base64url};
 use serde_json::{Map, Value};
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// How far clocks may differ where nothing else is said.
@@ -33,7 +34,7 @@ pub struct Rules {
 #[derive(Clone, PartialEq)]
 pub struct Claims {
     /// All that it says.
-    pub all: Map<String, Value>,
+    pub all: Arc<Map<String, Value>>,
     /// From when on it must not be relied on: its `exp` and the leeway, and never after the year
     /// 9999.
     pub expires: SystemTime,
@@ -72,7 +73,7 @@ pub fn verify(
 }
 
 impl Rules {
-    fn judge(&self, claims: Map<String, Value>, now: SystemTime) -> Result<Claims, Refusal> {
+    fn judge(&self, claims: &Arc<Map<String, Value>>, now: SystemTime) -> Result<Claims, Refusal> {
         match claims.get("iss") {
             None => return Err(Refusal::NoIssuer),
             Some(issuer) if issuer.as_str() == Some(&*self.issuer) => {}
@@ -87,8 +88,8 @@ impl Rules {
             return Err(Refusal::TokenId);
         }
         let confirmation = claims.get("cnf").map(confirmation).transpose()?;
-        let expires = self.judge_dates(&claims, Date::of(now))?;
-        Ok(Claims { all: claims, expires, confirmation })
+        let expires = self.judge_dates(claims, Date::of(now))?;
+        Ok(Claims { all: Arc::clone(claims), expires, confirmation })
     }
 
     fn judge_audience(&self, audience: Option<&Value>) -> Result<(), Refusal> {

@@ -20,6 +20,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time;
 
 /// How long the service may take, where nothing is said.
@@ -90,7 +91,7 @@ impl Forward {
         match services.ask(&self.whom, question, Bytes::new(), self.limits).await {
             Ok(answer) if answer.head.status.is_success() => {
                 let claims = self.claims(&answer.head.headers);
-                Found::Known(self.maker.of_claims(Way::ForwardAuth, claims, None))
+                Found::Known(self.maker.of_claims(Way::ForwardAuth, Arc::new(claims), None))
             }
             Ok(answer) if answer.head.status.is_server_error() => {
                 let status = answer.head.status.as_u16();

@@ -134,7 +134,7 @@ impl Introspect {
         if !is_bound(bound_to.as_ref(), &facts.connection) {
             return refused(Unproven::Invalid, "the token is bound to another certificate");
         }
-        let claims = active.claims.clone();
+        let claims = Arc::new(active.claims.clone());
         Found::Known(self.maker.of_claims(Way::Introspection, claims, active.expires))
     }
 }

@@ -39,7 +39,7 @@ impl Maker {
     pub fn of_claims(
         &self,
         way: Way,
-        claims: Map<String, Value>,
+        claims: Arc<Map<String, Value>>,
         expires: Option<SystemTime>,
     ) -> Arc<Identity> {
         let consumer = self.consumers.of_claims(&claims).cloned();
@@ -49,14 +49,14 @@ impl Maker {
     /// The identity of a consumer whose credential has no claims. `subject` is what it is called.
     pub fn of_consumer(&self, way: Way, subject: &str, consumer: Arc<Consumer>) -> Arc<Identity> {
         let claims = Map::from_iter([("sub".to_owned(), Value::from(subject))]);
-        self.make(way, claims, Some(consumer), None)
+        self.make(way, Arc::new(claims), Some(consumer), None)
     }
 
     /// An identity.
     pub fn make(
         &self,
         way: Way,
-        claims: Map<String, Value>,
+        claims: Arc<Map<String, Value>>,
         consumer: Option<Arc<Consumer>>,
         expires: Option<SystemTime>,
     ) -> Arc<Identity> {
@@ -74,9 +74,11 @@ impl Maker {
         };
         let claims = self.roles.iter().filter_map(|name| identity.claim(name));
         let mut roles: Vec<Box<str>> = claims.flat_map(|claim| words(claim, false)).collect();
-        roles.extend(identity.consumer.iter().flat_map(|consumer| consumer.roles.iter().cloned()));
-        let mut known = std::collections::HashSet::new();
-        roles.retain(|role| known.insert(role.clone()));
+        for role in identity.consumer.iter().flat_map(|consumer| &consumer.roles) {
+            if !roles.contains(role) {
+                roles.push(role.clone());
+            }
+        }
         identity.roles = roles;
         identity.vouched = self.vouched.of_identity(&identity);
         Arc::new(identity)

@@ -58,7 +58,8 @@ impl Mtls {
         };
         match self.maker.consumers().of_certificate(self.matches, certificate) {
             Some(consumer) => {
-                let (claims, consumer) = (claims(certificate), Some(Arc::clone(consumer)));
+                let (claims, consumer) =
+                    (Arc::new(claims(certificate)), Some(Arc::clone(consumer)));
                 Found::Known(self.maker.make(Way::Mtls, claims, consumer, None))
             }
             None => Refused::invalid(Way::Mtls, "nobody has this certificate").into(),

@@ -13,6 +13,7 @@ use crate::value::{Invalid, OneOrMany, Secret};
 use http::request;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// The cookie that a `login` sets (`login.session`).
@@ -74,7 +75,7 @@ impl Session {
                 let expires = claims.get("exp").and_then(serde_json::Value::as_u64);
                 let expires = expires.map(Duration::from_secs);
                 let expires = expires.and_then(|time| SystemTime::UNIX_EPOCH.checked_add(time));
-                Found::Known(self.maker.of_claims(Way::Session, claims, expires))
+                Found::Known(self.maker.of_claims(Way::Session, Arc::new(claims), expires))
             }
             Err(Unsealed::Expired) => Found::Refused(Refused {
                 why: Unproven::Expired,

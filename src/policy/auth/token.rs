@@ -85,7 +85,6 @@ impl Tokens {
                     false => refused(Refusal::Confirmation).into(),
                 };
             }
-            verified::forget(&key);
         }
         match self.verify(place, &token, now).await {
             Ok(Verdict::Good(entry)) => {

@@ -3,6 +3,10 @@
 //! Each worker has its own, on its own thread, so that there is no lock. A token is known by its
 //! SHA-256 digest together with who verified it, and nothing is kept of it but that. Only tokens
 //! that are good get in, so that nobody without one can push others out.
+//!
+//! There is room for a number of them. Once that is taken, a token gets in when it comes a second
+//! time, in the place of one that was not used for a round (CLOCK; F. J. Corbató, 1968): tokens that are used
+//! once, as some clients have it, would only push out those that are used again.
 
 use crate::exchange::Identity;
 use aws_lc_rs::digest::{SHA256, digest};
@@ -13,8 +17,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::SystemTime;
 
-/// How many tokens each of the two halves holds: a worker knows at most twice as many.
-const HALF: usize = 8192;
+/// How many tokens a worker remembers: some megabytes, with what is known of those who have them.
+const ROOM: usize = 8192;
 
 /// A token, as it is known by.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -38,15 +42,25 @@ pub struct Entry {
     pub bound_to: Option<[u8; 32]>,
 }
 
-/// Two generations of entries: what is asked for is young, and what is old goes when there are too
-/// many young ones. That keeps the most used ones at the cost of one lookup more, and no list.
+/// What one worker remembers.
 #[derive(Default)]
 struct Verified {
-    young: Half,
-    old: Half,
+    /// Where each token is.
+    places: HashMap<Key, usize, BuildHasherDefault<Prefix>>,
+    slots: Vec<Slot>,
+    /// The slot that is looked at next where room is needed.
+    hand: usize,
+    /// What came once when there was no room: a part of its digest, where another part says. It is
+    /// made when it is first needed.
+    once: Box<[u64]>,
 }
 
-type Half = HashMap<Key, Entry, BuildHasherDefault<Prefix>>;
+struct Slot {
+    key: Key,
+    entry: Entry,
+    /// Whether it was used since the hand passed.
+    is_used: bool,
+}
 
 thread_local! {
     static VERIFIED: RefCell<Verified> = RefCell::default();
@@ -59,6 +73,12 @@ impl Key {
         key.digest.copy_from_slice(digest(&SHA256, token).as_ref());
         key
     }
+
+    /// A number that is as good as any hash of it: the digest is one.
+    fn hash(&self) -> u64 {
+        let (first, _) = self.digest.split_first_chunk().expect("a digest has 32 bytes");
+        u64::from_ne_bytes(*first) ^ self.verifier.rotate_left(32)
+    }
 }
 
 /// A number that no other verifier has: one that was compiled anew knows nothing of what the last
@@ -70,43 +90,66 @@ pub fn verifier() -> u64 {
 
 /// Finds a token that this worker has found good.
 pub fn find(key: &Key) -> Option<Entry> {
-    VERIFIED.with_borrow_mut(|verified| {
-        if let Some(entry) = verified.young.get(key) {
-            return Some(entry.clone());
-        }
-        let entry = verified.old.remove(key)?;
-        verified.keep(*key, entry.clone());
-        Some(entry)
-    })
+    VERIFIED.with_borrow_mut(|verified| verified.find(key))
 }
 
-/// Remembers that a token is good.
+/// Remembers that a token is good, if there is room for it or it comes again.
 pub fn keep(key: Key, entry: Entry) {
-    VERIFIED.with_borrow_mut(|verified| verified.keep(key, entry));
-}
-
-/// Forgets a token.
-pub fn forget(key: &Key) {
-    VERIFIED.with_borrow_mut(|verified| drop(verified.young.remove(key)));
+    VERIFIED.with_borrow_mut(|verified| verified.keep(key, entry, ROOM));
 }
 
 impl Verified {
-    fn keep(&mut self, key: Key, entry: Entry) {
-        if self.young.len() >= HALF {
-            self.old = std::mem::take(&mut self.young);
+    fn find(&mut self, key: &Key) -> Option<Entry> {
+        let slot = &mut self.slots[*self.places.get(key)?];
+        slot.is_used = true;
+        Some(slot.entry.clone())
+    }
+
+    fn keep(&mut self, key: Key, entry: Entry, room: usize) {
+        let slot = Slot { key, entry, is_used: false };
+        if let Some(&place) = self.places.get(&key) {
+            // It does not hold any more as it was.
+            self.slots[place] = slot;
+        } else if self.slots.len() < room {
+            self.places.insert(key, self.slots.len());
+            self.slots.push(slot);
+        } else if self.came_before(&key, room) {
+            let place = self.make_room();
+            self.places.remove(&self.slots[place].key);
+            self.places.insert(key, place);
+            self.slots[place] = slot;
         }
-        self.young.insert(key, entry);
+    }
+
+    /// Whether a token came once before, as far as that is remembered; remembers that it came.
+    fn came_before(&mut self, key: &Key, room: usize) -> bool {
+        if self.once.is_empty() {
+            self.once = vec![0; room].into();
+        }
+        let hash = key.hash();
+        let place = (hash % room as u64) as usize;
+        std::mem::replace(&mut self.once[place], hash) == hash
+    }
+
+    /// Finds a slot that was not used for a round.
+    fn make_room(&mut self) -> usize {
+        loop {
+            let place = self.hand;
+            self.hand = (self.hand + 1) % self.slots.len();
+            if !std::mem::take(&mut self.slots[place].is_used) {
+                return place;
+            }
+        }
     }
 }
 
 impl std::hash::Hash for Key {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let (first, _) = self.digest.split_first_chunk().expect("a digest has 32 bytes");
-        state.write_u64(u64::from_ne_bytes(*first) ^ self.verifier.rotate_left(32));
+        state.write_u64(Key::hash(self));
     }
 }
 
-/// The digest is as good as any hash of it.
+/// Takes the number that a key is for its hash.
 #[derive(Default)]
 struct Prefix(u64);
 
@@ -121,5 +164,72 @@ impl Hasher for Prefix {
 
     fn write_u64(&mut self, number: u64) {
         self.0 = number;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exchange::{Asserted, Identity};
+    use crate::telemetry::metrics::Way;
+
+    fn key(number: u64) -> Key {
+        Key::new(1, &number.to_be_bytes())
+    }
+
+    fn entry(generation: u64) -> Entry {
+        let identity = Identity {
+            way: Way::Jwt,
+            claims: Arc::default(),
+            roles: Vec::new(),
+            scopes: Vec::new(),
+            consumer: None,
+            expires: None,
+            vouched: Vec::new(),
+            asserted: Asserted::default(),
+        };
+        let (identity, expires) = (Arc::new(identity), SystemTime::UNIX_EPOCH);
+        Entry { identity, expires, keys: 0, generation, bound_to: None }
+    }
+
+    #[test]
+    fn a_token_of_one_verifier_is_unknown_to_another() {
+        let mut verified = Verified::default();
+        verified.keep(Key::new(1, b"token"), entry(0), 4);
+        assert!(verified.find(&Key::new(1, b"token")).is_some());
+        assert!(verified.find(&Key::new(2, b"token")).is_none());
+    }
+
+    #[test]
+    fn what_is_kept_again_takes_the_place_of_what_was() {
+        let mut verified = Verified::default();
+        verified.keep(key(1), entry(0), 4);
+        verified.keep(key(1), entry(7), 4);
+        assert_eq!(verified.find(&key(1)).unwrap().generation, 7);
+        assert_eq!(verified.slots.len(), 1);
+    }
+
+    #[test]
+    fn tokens_that_come_once_push_out_nothing() {
+        let mut verified = Verified::default();
+        (0..64).for_each(|number| verified.keep(key(number), entry(0), 64));
+        (64..10_000).for_each(|number| verified.keep(key(number), entry(0), 64));
+        assert!((0..64).all(|number| verified.find(&key(number)).is_some()));
+        assert_eq!((verified.slots.len(), verified.places.len()), (64, 64));
+    }
+
+    #[test]
+    fn a_token_that_comes_again_takes_the_place_of_one_that_is_not_used() {
+        let mut verified = Verified::default();
+        (0..4).for_each(|number| verified.keep(key(number), entry(0), 4));
+        for used in [0, 1, 3] {
+            assert!(verified.find(&key(used)).is_some());
+        }
+        verified.keep(key(9), entry(0), 4);
+        assert!(verified.find(&key(9)).is_none());
+        verified.keep(key(9), entry(0), 4);
+        assert!(verified.find(&key(9)).is_some());
+        assert!(verified.find(&key(2)).is_none());
+        assert!([0, 1, 3].iter().all(|used| verified.find(&key(*used)).is_some()));
     }
 }

@@ -21,7 +21,7 @@ fn identity(claims: Value) -> Identity {
     let boxed = |texts: &[&str]| texts.iter().map(|text| Box::from(*text)).collect::<Vec<_>>();
     Identity {
         way: Way::Jwt,
-        claims,
+        claims: Arc::new(claims),
         roles: boxed(&["admin", "Domain Users"]),
         scopes: boxed(&["orders.read", "orders.write"]),
         consumer: Some(Arc::new(Consumer {

@@ -131,7 +131,7 @@ impl Caller {
         let claims = self.claims.iter();
         Identity {
             way: if self.way == "jwt" { Way::Jwt } else { Way::Basic },
-            claims: claims.map(|(name, is)| ((*name).to_owned(), claim(is))).collect(),
+            claims: Arc::new(claims.map(|(name, is)| ((*name).to_owned(), claim(is))).collect()),
             roles: boxed(&self.roles),
             scopes: boxed(&self.scopes),
             consumer: self.consumer.as_ref().map(|(name, tier, tags)| {
