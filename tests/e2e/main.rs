@@ -20,6 +20,7 @@ mod grpc;
 mod health;
 mod hedging;
 mod issuers;
+mod jwt;
 mod limits;
 mod matching;
 mod mirror;
