@@ -10,6 +10,7 @@ mod conditions;
 mod identity;
 mod listener;
 mod load;
+mod mask;
 mod mirror;
 mod mistake;
 mod or_text;

@@ -1,6 +1,7 @@
 //! Reads a document with all that it includes, and finds as many mistakes at once as do not follow
 //! from each other: what is wrong is cut out and told, and the rest is read on.
 
+use super::mask::masked;
 use super::mistake::{Found, Mistake, Report, Severity, told};
 use super::reader::Reader;
 use super::source::Sources;
@@ -9,6 +10,7 @@ use super::wrong::Wrong;
 use super::yaml;
 use super::{Document, ListenerConfig, RouteConfig, ServiceConfig, Written};
 use crate::policy::Block;
+use crate::policy::auth::consumers::ConsumerConfig;
 use crate::value::outside::reading_in;
 use crate::value::{Invalid, Step};
 use serde::de::DeserializeOwned;
@@ -98,6 +100,7 @@ fn document(tree: &mut Node, wrong: &mut Vec<Found>) -> Option<Document> {
     sift::<Block>(tree, "policy_sets", wrong);
     sift::<ServiceConfig>(tree, "services", wrong);
     sift::<RouteConfig>(tree, "routes", wrong);
+    sift::<ConsumerConfig>(tree, "consumers", wrong);
     let mut document: Document = recover(tree, &[], wrong)?;
     let is_torn = |section| tree.get(section).is_some_and(|node: &Node| node.torn);
     let lost_policies = is_torn("policies") || is_torn("policy_sets");
@@ -222,7 +225,7 @@ impl Sources {
             width: place.width,
             path: told(&path),
             message,
-            source: source.to_owned(),
+            source: masked(source),
             included_at: file.included_at.map(|at| {
                 let includer = self.file(at.file).path.display();
                 format!("{includer}:{}:{}", at.line, at.column)

@@ -9,7 +9,7 @@ use super::assertion::{Alone, Assertion};
 use super::{FieldValue, Identity, References};
 use crate::jose::Signer;
 use crate::value::{Fields, Invalid, Reference};
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, COOKIE, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// The fields that carry an identity.
@@ -27,6 +27,9 @@ pub struct Vouched {
     lengths: u64,
 }
 
+/// Where clients show who they are: taken out of their requests, it would be nobody's.
+const SHOWN: [HeaderName; 3] = [AUTHORIZATION, COOKIE, HOST];
+
 impl Vouched {
     /// Turns what was typed into what it means.
     ///
@@ -35,6 +38,11 @@ impl Vouched {
     /// Refuses fields that belong to the connection, and text that is no field value.
     pub fn compile(fields: &Fields, assertion: Option<Assertion>) -> Result<Self, Invalid> {
         let fields = FieldValue::compile(fields)?;
+        if let Some((name, _)) = fields.iter().find(|(name, _)| SHOWN.contains(name)) {
+            let message = "clients show what they have here, so that it cannot be the gateway's: use a \
+                           field of its own, or `token` for `authorization`";
+            return Err(Invalid::new(message).under(name.as_str()));
+        }
         let names = fields.iter().map(|(name, _)| name);
         // Everyone sends `Authorization`, which is taken out elsewhere.
         let token = assertion.iter().map(|assertion| &assertion.header);
@@ -62,7 +70,7 @@ impl Vouched {
     }
 
     /// Whether a service may read a field as one of these.
-    fn is_vouched(&self, name: &str) -> bool {
+    pub fn is_vouched(&self, name: &str) -> bool {
         // What is left out of a name makes it no longer, and nearly all names have a length that
         // none of these has.
         self.lengths & length_bit(name.len()) != 0

@@ -1,5 +1,5 @@
 //! The admin listener: health for probes, metrics for Prometheus, and what operators want to know
-//! of services.
+//! of services and issuers.
 
 use super::Error;
 use super::figures::Figures;
@@ -80,6 +80,7 @@ pub fn router(
         .route("/metrics", get(exposition))
         .route("/services", get(services))
         .route("/mirrors", get(mirrors))
+        .route("/issuers", get(issuers))
         .with_state(Arc::new(Admitted {
             metrics,
             process,
@@ -137,6 +138,19 @@ async fn services(State(admitted): State<Arc<Admitted>>, headers: HeaderMap) -> 
     let services = admitted.snapshot.services.iter();
     let services: Vec<_> = services.map(|service| ServiceReport::of(service, now)).collect();
     json_of(&json!({ "services": services }))
+}
+
+/// The issuers of tokens: which of their keys are known, and since when, and how it is to ask them.
+async fn issuers(State(admitted): State<Arc<Admitted>>, headers: HeaderMap) -> Response {
+    if let Some(refused) = admitted.refuse(&headers) {
+        return refused;
+    }
+    let issuers = admitted.snapshot.issuers();
+    let introspectors = admitted.snapshot.introspectors();
+    json_of(&json!({
+        "issuers": issuers.iter().map(|issuer| issuer.report()).collect::<Vec<_>>(),
+        "introspection": introspectors.iter().map(|one| one.report()).collect::<Vec<_>>(),
+    }))
 }
 
 /// The last answers of mirrors that differed from those that clients got.

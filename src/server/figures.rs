@@ -1,4 +1,4 @@
-//! What a scrape tells of services. It is read when somebody scrapes, from what workers and keepers
+//! What a scrape tells of services and of issuers of tokens. It is read when somebody scrapes, from what workers and keepers
 //! know anyway, so that it costs no request anything.
 
 use crate::snapshot::Snapshot;
@@ -20,6 +20,9 @@ pub struct Figures {
     pending: IntGaugeVec,
     limit: IntGaugeVec,
     refused: GenericCounterVec<AtomicU64>,
+    issuer_keys: IntGaugeVec,
+    issuer_answered: IntGaugeVec,
+    issuer_fetches: GenericCounterVec<AtomicU64>,
 }
 
 impl Figures {
@@ -78,11 +81,26 @@ impl Figures {
                 "Requests that found no place at a service, by reason.",
                 &["service", "reason"],
             ),
+            issuer_keys: gauge(
+                "gateway_issuer_keys",
+                "How many keys are known of an issuer of tokens.",
+                &["issuer"],
+            ),
+            issuer_answered: gauge(
+                "gateway_issuer_answered_timestamp_seconds",
+                "When an issuer of tokens last answered well.",
+                &["issuer"],
+            ),
+            issuer_fetches: counter(
+                "gateway_issuer_fetches_total",
+                "How often an issuer of tokens was asked for its keys, by how it went.",
+                &["issuer", "outcome"],
+            ),
             registry,
         }
     }
 
-    /// Looks at the services, and returns what is to be rendered.
+    /// Looks at the services and issuers, and returns what is to be rendered.
     pub fn look(&self, snapshot: &Snapshot) -> &Registry {
         let now = Instant::now();
         for service in &snapshot.services {
@@ -126,6 +144,17 @@ impl Figures {
                     raise(&self.refused, &[&report.name, reason], count);
                 }
             }
+        }
+        for issuer in snapshot.issuers() {
+            let report = issuer.report();
+            let name = &[&*report.issuer];
+            let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+            self.issuer_keys.with_label_values(name).set(whole(report.keys as u64));
+            if let Some(answered) = report.succeeded {
+                self.issuer_answered.with_label_values(name).set(whole(answered));
+            }
+            raise(&self.issuer_fetches, &[&report.issuer, "ok"], report.fetched);
+            raise(&self.issuer_fetches, &[&report.issuer, "failed"], report.failed);
         }
         &self.registry
     }

@@ -166,6 +166,15 @@ impl Ways {
             ways.places.extend(tokens.places().iter().cloned());
             ways.all.insert(place, Way::Token(tokens));
         }
+        let vouched = ways.places.iter().find_map(|place| match place {
+            Place::Header(name) if build.vouched.is_vouched(name.as_str()) => Some(name),
+            _ => None,
+        });
+        if let Some(name) = vouched {
+            return Err(Invalid::new(format!(
+                "a credential cannot stand in `{name}`, which `identity` takes out of every request"
+            )));
+        }
         ways.places.retain(|place| *place != Place::Bearer);
         Ok(ways)
     }

@@ -47,8 +47,10 @@ async fn one_key_judges_the_corpus(algorithm: Algorithm) {
     };
     let (gateway, _origin) = gateway(algorithm, &keys).await;
     let all = verdicts_of(algorithm, now());
-    let cases: Vec<&Case> =
-        all.iter().filter(|case| !case.by_kid && !case.at_once && case.as_bearer.is_some()).collect();
+    let cases: Vec<&Case> = all
+        .iter()
+        .filter(|case| !case.by_kid && !case.at_once && case.as_bearer.is_some())
+        .collect();
     assert!(cases.len() > 1_000, "{algorithm}: {}", cases.len());
     let wrong = wrong_verdicts(&gateway, &cases).await;
     assert!(wrong.is_empty(), "{algorithm}: {} wrong:\n{}", wrong.len(), wrong.join("\n"));
