@@ -101,6 +101,17 @@ impl Config {
         }
     }
 
+    /// The ways that were typed, with where they stand.
+    pub fn ways(&self) -> impl Iterator<Item = (Vec<Step>, WayConfig)> {
+        let only = Some(self.only()).filter(WayConfig::is_given).map(|only| (Vec::new(), only));
+        let several = self.any_of.iter().flatten().enumerate();
+        let several = several.map(|(number, way)| {
+            let at: Vec<Step> = vec!["any_of".into(), number.into()];
+            (at, way.clone())
+        });
+        only.into_iter().chain(several)
+    }
+
     /// Anyone may ask.
     fn open() -> Self {
         Config { is_none: true, ..Config::default() }
@@ -162,21 +173,17 @@ impl Kind for Auth {
     fn compile(config: &Config, build: &Build) -> Result<Self, Invalid> {
         let realm = config.realm.as_deref().unwrap_or(REALM);
         let only = config.only();
-        let mut typed: Vec<(Vec<Step>, &WayConfig)> = Vec::new();
-        if only.is_given() {
-            typed.push((Vec::new(), &only));
-        }
-        if let Some(several) = &config.any_of {
-            if let Some((_, only)) = typed.first() {
+        match &config.any_of {
+            Some(_) if only.is_given() => {
                 let message = format!("`{}` is the only way already", only.name());
                 return Err(Invalid::new(message).under("any_of"));
             }
-            if several.is_empty() {
+            Some(several) if several.is_empty() => {
                 return Err(Invalid::new("no way leads to anybody").under("any_of"));
             }
-            let ways = several.iter().enumerate();
-            typed.extend(ways.map(|(number, way)| (vec!["any_of".into(), number.into()], way)));
+            _ => {}
         }
+        let typed: Vec<(Vec<Step>, WayConfig)> = config.ways().collect();
         if typed.is_empty() && config.optional {
             let message = "there is no way to show who one is";
             return Err(Invalid::new(message).under("optional"));

@@ -54,6 +54,13 @@ pub struct Config {
     pub roles: Option<OneOrMany<String>>,
 }
 
+impl Config {
+    /// Whether the keys are what stands here, and not fetched.
+    pub fn is_kept_here(&self) -> bool {
+        self.secret.is_some() || self.public_key.is_some()
+    }
+}
+
 /// One issuer's tokens.
 #[derive(Debug)]
 pub struct Jwt {

@@ -12,7 +12,7 @@ use super::token::Tokens;
 use crate::credential::Place;
 use crate::policy::{Build, Request};
 use crate::telemetry::metrics::Way as Kind;
-use crate::value::Invalid;
+use crate::value::{Invalid, Step};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -69,6 +69,20 @@ impl WayConfig {
         given.iter().filter(|(_, given)| *given).map(|(key, _)| *key).collect()
     }
 
+    /// Where somebody is asked about tokens or for keys, by the setting that says so.
+    pub fn addresses(&self) -> impl Iterator<Item = (&'static str, &'static str, &str)> {
+        let jwt = self.jwt.iter().filter_map(|jwt| match (&jwt.jwks, jwt.is_kept_here()) {
+            (Some(jwks), _) => Some(("jwt", "jwks", jwks.as_str())),
+            (None, false) => Some(("jwt", "issuer", jwt.issuer.as_str())),
+            (None, true) => None,
+        });
+        let introspection = self.introspection.iter().map(|one| match &one.endpoint {
+            Some(endpoint) => ("introspection", "endpoint", endpoint.as_str()),
+            None => ("introspection", "issuer", one.issuer.as_str()),
+        });
+        jwt.chain(introspection)
+    }
+
     /// The kind that it gives.
     pub fn name(&self) -> &'static str {
         self.given().first().copied().unwrap_or_default()
@@ -100,7 +114,7 @@ impl Ways {
     ///
     /// Refuses ways that are wrong, and what would never be asked.
     pub fn compile(
-        typed: &[(Vec<crate::value::Step>, &WayConfig)],
+        typed: &[(Vec<Step>, WayConfig)],
         realm: &str,
         build: &Build,
     ) -> Result<Self, Invalid> {

@@ -1,8 +1,9 @@
 //! What is legal and may be a mistake all the same.
 
 use crate::config::Document;
-use crate::policy::Setting;
-use crate::value::{Cidr, Invalid};
+use crate::issuer::Address;
+use crate::policy::{Setting, auth};
+use crate::value::{Cidr, Invalid, Step};
 use std::collections::HashSet;
 
 /// Looks a document over.
@@ -31,6 +32,20 @@ pub fn remarks(document: &Document) -> Vec<Invalid> {
             }
         }
     }
+    for (at, config) in auths(document) {
+        for (way_at, way) in config.ways() {
+            for (way, setting, address) in way.addresses() {
+                let address = address.parse::<Address>();
+                if address.is_ok_and(|address| address.is_exposed()) {
+                    let message = "this is asked in plain text, so that whoever is on the way can answer \
+                                   for it: write `https://`";
+                    let at = at.iter().chain(&way_at).rev().cloned();
+                    let exposed = Invalid::new(message).under(setting).under(way);
+                    remark(at.fold(exposed, Invalid::under));
+                }
+            }
+        }
+    }
     let services = used_services(document);
     for (name, _) in document.services.iter().filter(|(name, _)| !services.contains(&***name)) {
         let message = format!("no route uses service `{name}`");
@@ -43,6 +58,24 @@ pub fn remarks(document: &Document) -> Vec<Invalid> {
         remark(Invalid::new(message).under(name.as_str()).under("policy_sets"));
     }
     remarks
+}
+
+/// The auth decisions that are written, with where they stand.
+fn auths(document: &Document) -> impl Iterator<Item = (Vec<Step>, &auth::Config)> {
+    let Document { policies, policy_sets, routes, .. } = document;
+    let step = |key: &str| Step::from(key);
+    let everywhere = [(vec![step("policies")], policies)];
+    let sets = policy_sets.iter();
+    let sets = sets.map(move |(name, block)| (vec![step("policy_sets"), step(name)], block));
+    let routes = routes.iter().enumerate();
+    let routes = routes.map(move |(number, route)| {
+        (vec![step("routes"), number.into(), step("policies")], &route.policies)
+    });
+    everywhere.into_iter().chain(sets).chain(routes).filter_map(|(mut at, block)| {
+        let Some(Setting::Set(config)) = &block.auth else { return None };
+        at.push("auth".into());
+        Some((at, config))
+    })
 }
 
 /// The services that are asked for something: by routes, as mirrors, or in the place of others.
