@@ -34,7 +34,7 @@ pub use json::object as json_object;
 pub use jwk::Skipped;
 pub use key::Unusable;
 pub use key_set::KeySet;
-pub use refusal::{Refusal, RefusalKind};
+pub use refusal::Refusal;
 pub use rules::{Claims, Confirmation, LEEWAY, Rules, confirmation, verify};
 pub use sealed::{Sealer, Unsealable, Unsealed};
 pub use signer::{Signer, Unsigned, jwks};

@@ -64,18 +64,22 @@ impl Place {
     }
 }
 
-/// Finds the one credential that stands at one of some places, or at several of them.
+/// Finds the one credential that stands at one of some places, or at several of them, and the first
+/// of these.
 ///
 /// # Errors
 ///
 /// Refuses what is malformed at any of the places, and credentials that differ (RFC 6750 §2).
-pub fn find_one<'a>(places: &[Place], head: &'a Parts) -> Result<Option<Cow<'a, str>>, Malformed> {
-    let mut found: Option<Cow<'a, str>> = None;
+pub fn find_one<'p, 'a>(
+    places: &'p [Place],
+    head: &'a Parts,
+) -> Result<Option<(&'p Place, Cow<'a, str>)>, Malformed> {
+    let mut found: Option<(&Place, Cow<'a, str>)> = None;
     for place in places {
         match (&found, place.find(head)?) {
             (_, None) => {}
-            (None, Some(credential)) => found = Some(credential),
-            (Some(known), Some(credential)) if *known == credential => {}
+            (None, Some(credential)) => found = Some((place, credential)),
+            (Some((_, known)), Some(credential)) if *known == credential => {}
             (Some(_), Some(_)) => return Err(Malformed::Several),
         }
     }

@@ -68,7 +68,8 @@ impl Authentication {
 pub struct Identity {
     /// How it was found out.
     pub way: Way,
-    /// What is said of who is asking (RFC 7519 §4). `sub` is there for every way.
+    /// What is said of who is asking (RFC 7519 §4). `sub` is there for each way that does not leave it
+    /// to somebody else what is said.
     pub claims: Arc<Map<String, Value>>,
     /// The roles: those of the claims and those of the consumer.
     pub roles: Vec<Box<str>>,

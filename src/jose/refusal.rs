@@ -72,30 +72,7 @@ pub enum Refusal {
     Expired,
 }
 
-/// What is told to a client, and whether something can be done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum RefusalKind {
-    /// The token was good once.
-    Expired,
-    /// The token will be good later, or a clock is wrong.
-    NotYetValid,
-    /// The key is unknown: it is worth looking whether the issuer has a new one.
-    UnknownKey,
-    /// The token will never be good.
-    Invalid,
-}
-
 impl Refusal {
-    /// What is told to a client.
-    pub const fn kind(self) -> RefusalKind {
-        match self {
-            Refusal::Expired => RefusalKind::Expired,
-            Refusal::NotBefore | Refusal::IssuedLater => RefusalKind::NotYetValid,
-            Refusal::UnknownKey => RefusalKind::UnknownKey,
-            _ => RefusalKind::Invalid,
-        }
-    }
-
     /// The reason, for the log.
     pub const fn reason(self) -> &'static str {
         match self {

@@ -112,6 +112,13 @@ impl Config {
         only.into_iter().chain(several)
     }
 
+    /// The services that are asked who somebody is.
+    pub fn services(&self) -> impl Iterator<Item = &str> {
+        let only = self.forward_auth.iter().map(|config| &config.service);
+        let several = self.any_of.iter().flatten().filter_map(WayConfig::service);
+        only.chain(several).map(|name| name.as_str())
+    }
+
     /// Anyone may ask.
     fn open() -> Self {
         Config { is_none: true, ..Config::default() }
@@ -124,19 +131,9 @@ impl Auth {
         self.ways.all.is_empty()
     }
 
-    /// Whether every request that passes has an identity.
-    pub fn knows_everyone(&self) -> bool {
-        !self.is_open() && !self.optional
-    }
-
     /// Whether a service is asked.
     pub fn asks_services(&self) -> bool {
         self.ways.all.iter().any(Way::asks_services)
-    }
-
-    /// What a client is told whose token lacks scopes.
-    pub fn challenges(&self) -> &Challenges {
-        &self.challenges
     }
 
     /// The issuers that are asked for their keys, or where else they are to be asked.

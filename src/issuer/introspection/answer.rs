@@ -1,16 +1,19 @@
 //! What an issuer says of a token (RFC 7662 §2.2), and whether that is enough: pure.
 
+use crate::exchange::Identity;
 use crate::issuer::Failure;
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use crate::jose::json_object;
 use serde_json::{Map, Value};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A token that is good, and what is said of it.
 pub struct Active {
     /// The members of the answer.
-    pub claims: Map<String, Value>,
+    pub claims: Arc<Map<String, Value>>,
+    /// Whoever has it, once that was made of the claims: whoever asks has one way to do that.
+    pub identity: OnceLock<Arc<Identity>>,
     /// From when on the token must not be accepted (`exp`).
     pub expires: Option<SystemTime>,
 }
@@ -62,7 +65,7 @@ pub(super) struct Judged {
 
 /// Judges an answer at `now`. What is no answer is a failure, and never a verdict.
 pub(super) fn judge(body: &[u8], wanted: &Wanted, now: SystemTime) -> Result<Judged, Failure> {
-    let Members(claims) = serde_json::from_slice(body).map_err(|error| {
+    let claims = json_object(body).map_err(|error| {
         // The text of an error may repeat what was read, which is of the token's owner.
         Failure::malformed(format!("no JSON object at column {}", error.column()))
     })?;
@@ -91,7 +94,8 @@ pub(super) fn judge(body: &[u8], wanted: &Wanted, now: SystemTime) -> Result<Jud
         return refused(Refused::Audience, None);
     }
     let holds = expires.map(|expires| expires.duration_since(now).unwrap_or_default());
-    Ok(Judged { verdict: Ok(Arc::new(Active { claims, expires })), holds })
+    let active = Active { claims: Arc::new(claims), identity: OnceLock::new(), expires };
+    Ok(Judged { verdict: Ok(Arc::new(active)), holds })
 }
 
 /// Whether `aud`, a string or an array of strings (RFC 7519 §4.1.3), names one of these.
@@ -116,33 +120,6 @@ fn moment(claims: &Map<String, Value>, name: &str) -> Result<Option<SystemTime>,
     const LATEST: f64 = 253_402_300_799.0;
     let seconds = seconds.clamp(0.0, LATEST);
     Ok(Some(UNIX_EPOCH + Duration::from_secs_f64(seconds)))
-}
-
-/// The members of an object, none of which is there twice: which one counts would be a guess.
-struct Members(Map<String, Value>);
-
-impl<'de> Deserialize<'de> for Members {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
-        impl<'de> Visitor<'de> for Object {
-            type Value = Members;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Members, A::Error> {
-                let mut members = Map::new();
-                while let Some((name, value)) = access.next_entry::<String, Value>()? {
-                    if members.insert(name, value).is_some() {
-                        return Err(A::Error::custom("a member is there twice"));
-                    }
-                }
-                Ok(Members(members))
-            }
-        }
-        deserializer.deserialize_map(Object)
-    }
 }
 
 #[cfg(test)]

@@ -90,7 +90,7 @@ impl<K: Eq + Hash, V> Generations<K, V> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::Map;
+    use std::sync::OnceLock;
 
     fn key(number: usize) -> Key {
         let mut key = Key::default();
@@ -100,7 +100,14 @@ mod tests {
 
     fn good(expires: Option<SystemTime>, clock: SystemTime) -> Judged {
         let holds = expires.map(|expires| expires.duration_since(clock).unwrap());
-        Judged { verdict: Ok(Arc::new(Active { claims: Map::new(), expires })), holds }
+        Judged {
+            verdict: Ok(Arc::new(Active {
+                claims: Arc::default(),
+                identity: OnceLock::new(),
+                expires,
+            })),
+            holds,
+        }
     }
 
     fn bad() -> Judged {

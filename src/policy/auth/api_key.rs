@@ -3,6 +3,7 @@
 use super::found::{Found, Refused};
 use super::maker::Maker;
 use super::token::malformed;
+use super::verified::{self, Key};
 use crate::credential::{Place, find_one};
 use crate::policy::Build;
 use crate::telemetry::metrics::Way;
@@ -27,6 +28,7 @@ pub struct Config {
 pub struct ApiKey {
     /// Where they stand.
     pub from: Vec<Place>,
+    verifier: u64,
     maker: Maker,
 }
 
@@ -45,6 +47,7 @@ impl ApiKey {
         let usual = || vec![Place::Header(HeaderName::from_static("x-api-key"))];
         Ok(ApiKey {
             from: if from.is_empty() { usual() } else { from },
+            verifier: verified::verifier(),
             maker: Maker::new(&build.vouched, &build.consumers, &[]),
         })
     }
@@ -52,14 +55,16 @@ impl ApiKey {
     /// Finds the key of a request, and whose it is.
     pub fn check(&self, head: &request::Parts) -> Found {
         let key = match find_one(&self.from, head) {
-            Ok(Some(key)) => key,
+            Ok(Some((_, key))) => key,
             Ok(None) => return Found::Nothing,
             Err(what) => return malformed(Way::ApiKey, what).into(),
         };
         match self.maker.consumers().of_api_key(&key) {
             Some(consumer) => {
-                let name = &consumer.name;
-                Found::Known(self.maker.of_consumer(Way::ApiKey, name, Arc::clone(consumer)))
+                let known = Key::new(self.verifier, consumer.name.as_bytes());
+                Found::Known(verified::identity(known, None, || {
+                    self.maker.of_consumer(Way::ApiKey, &consumer.name, Arc::clone(consumer))
+                }))
             }
             None => Refused::invalid(Way::ApiKey, "nobody has this API key").into(),
         }

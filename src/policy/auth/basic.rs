@@ -3,6 +3,7 @@
 use super::found::{Found, Refused};
 use super::maker::Maker;
 use super::token::malformed;
+use super::verified::{self, Key};
 use crate::credential::{Authorization, Basic as Userpass};
 use crate::exchange::Unproven;
 use crate::policy::Build;
@@ -26,6 +27,7 @@ pub struct Config {
 /// Whose users and passwords are good.
 #[derive(Debug)]
 pub struct Basic {
+    verifier: u64,
     maker: Maker,
 }
 
@@ -40,7 +42,8 @@ impl Basic {
             let message = "no consumer has a user and a password: give one `credentials.basic`";
             return Err(Invalid::new(message));
         }
-        Ok(Basic { maker: Maker::new(&build.vouched, &build.consumers, &[]) })
+        let maker = Maker::new(&build.vouched, &build.consumers, &[]);
+        Ok(Basic { verifier: verified::verifier(), maker })
     }
 
     /// Finds the user of a request, and whose it is.
@@ -57,7 +60,9 @@ impl Basic {
         let consumers = self.maker.consumers();
         match consumers.of_password(shown.user(), shown.password(), now).await {
             Ok(Some(consumer)) => {
-                Found::Known(self.maker.of_consumer(Way::Basic, shown.user(), consumer))
+                let known = Key::new(self.verifier, shown.user().as_bytes());
+                let make = || self.maker.of_consumer(Way::Basic, shown.user(), consumer);
+                Found::Known(verified::identity(known, None, make))
             }
             Ok(None) => Found::Refused(Refused {
                 way: Some(Way::Basic),

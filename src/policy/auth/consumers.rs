@@ -158,16 +158,6 @@ impl Consumers {
         }
     }
 
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.names.len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.names.is_empty()
-    }
-
     /// Whether any has an API key.
     pub fn have_api_keys(&self) -> bool {
         !self.api_keys.is_empty()

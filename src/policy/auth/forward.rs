@@ -43,8 +43,7 @@ pub struct Config {
     /// How long it may take; 2 seconds where it is left out.
     pub timeout: Option<Duration>,
     /// Claims of the identity, and the fields of the service's answer that they are made of, such as
-    /// `sub: x-auth-user`. One whose field is missing is left out; without `sub` nobody is known to
-    /// be asking, though the request passes.
+    /// `sub: x-auth-user`. One whose field is missing is left out.
     #[serde(default)]
     pub claims: BTreeMap<String, HeaderName>,
 }

@@ -2,7 +2,7 @@
 
 use super::found::{Found, Refused};
 use super::maker::Maker;
-use super::token::is_bound;
+use super::token::may_come_on;
 use crate::credential::Place;
 use crate::exchange::{Facts, Unproven};
 use crate::issuer::introspection::{
@@ -131,10 +131,13 @@ impl Introspect {
             Ok(bound_to) => bound_to.map(|Confirmation::Certificate(print)| print),
             Err(_) => return refused(Unproven::Invalid, "the token is bound to what is unknown"),
         };
-        if !is_bound(bound_to.as_ref(), &facts.connection) {
+        if !may_come_on(&facts.connection, bound_to.as_ref()) {
             return refused(Unproven::Invalid, "the token is bound to another certificate");
         }
-        let claims = Arc::new(active.claims.clone());
-        Found::Known(self.maker.of_claims(Way::Introspection, claims, active.expires))
+        let identity = active.identity.get_or_init(|| {
+            let claims = Arc::clone(&active.claims);
+            self.maker.of_claims(Way::Introspection, claims, active.expires)
+        });
+        Found::Known(Arc::clone(identity))
     }
 }

@@ -121,6 +121,10 @@ impl Jwt {
             let message = "keys that stand here are not fetched";
             return Err(Invalid::new(message).under("refresh"));
         }
+        if config.refresh.is_some_and(|every| every.as_secs() == 0) {
+            let message = "an issuer is asked once a second at the most";
+            return Err(Invalid::new(message).under("refresh"));
+        }
         let (keys, algorithms) = keys(config, typed, build)?;
         if config.roles.as_ref().is_some_and(|roles| roles.iter().any(String::is_empty)) {
             return Err(Invalid::new("a claim has a name").under("roles"));

@@ -3,6 +3,7 @@
 
 use super::found::{Found, Refused};
 use super::maker::Maker;
+use super::verified::{self, Key};
 use crate::credential::MtlsMatch;
 use crate::exchange::{ClientCertificate, Connection};
 use crate::policy::Build;
@@ -28,6 +29,7 @@ pub struct Config {
 #[derive(Debug)]
 pub struct Mtls {
     matches: MtlsMatch,
+    verifier: u64,
     maker: Maker,
 }
 
@@ -48,7 +50,8 @@ impl Mtls {
             let message = format!("no consumer has `credentials.{key}`");
             return Err(Invalid::new(message));
         }
-        Ok(Mtls { matches, maker: Maker::new(&build.vouched, &build.consumers, &[]) })
+        let maker = Maker::new(&build.vouched, &build.consumers, &[]);
+        Ok(Mtls { matches, verifier: verified::verifier(), maker })
     }
 
     /// Finds whose the certificate of a connection is.
@@ -58,9 +61,11 @@ impl Mtls {
         };
         match self.maker.consumers().of_certificate(self.matches, certificate) {
             Some(consumer) => {
-                let (claims, consumer) =
-                    (Arc::new(claims(certificate)), Some(Arc::clone(consumer)));
-                Found::Known(self.maker.make(Way::Mtls, claims, consumer, None))
+                let known = Key::new(self.verifier, &certificate.fingerprint);
+                Found::Known(verified::identity(known, None, || {
+                    let claims = Arc::new(claims(certificate));
+                    self.maker.make(Way::Mtls, claims, Some(Arc::clone(consumer)), None)
+                }))
             }
             None => Refused::invalid(Way::Mtls, "nobody has this certificate").into(),
         }

@@ -8,13 +8,12 @@ use super::found::{Found, Refused};
 use super::introspect::Introspect;
 use super::jwt::{Jwt, Keys};
 use super::verified::{self, Entry, Key};
-use crate::credential::{Malformed, Place};
+use crate::credential::{Malformed, Place, find_one};
 use crate::exchange::{Connection, Facts, Unproven};
 use crate::issuer::Missing;
-use crate::jose::{Claims, Confirmation, Refusal, RefusalKind, Token, verify};
+use crate::jose::{Claims, Confirmation, Refusal, Token, verify};
 use crate::telemetry::metrics::Way;
 use http::request;
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -37,6 +36,18 @@ enum Verdict {
     Good(Entry),
     Refused(Refusal),
     Undecided(&'static str),
+}
+
+impl Verdict {
+    /// How close it is to being good.
+    fn closeness(&self) -> i8 {
+        match self {
+            Verdict::Good(_) => 3,
+            Verdict::Undecided(_) => 2,
+            Verdict::Refused(Refusal::Expired) => 1,
+            Verdict::Refused(_) => 0,
+        }
+    }
 }
 
 impl Tokens {
@@ -71,7 +82,7 @@ impl Tokens {
 
     /// Finds the token of a request, and whose it is.
     pub async fn check(&self, head: &request::Parts, facts: &Facts) -> Found {
-        let (place, token) = match self.find(head) {
+        let (place, token) = match find_one(&self.places, head) {
             Ok(Some(found)) => found,
             Ok(None) => return Found::Nothing,
             Err(malformed) => return malformed_token(malformed).into(),
@@ -80,18 +91,12 @@ impl Tokens {
         let key = Key::new(self.verifier, token.as_bytes());
         if let Some(entry) = verified::find(&key) {
             if self.holds(&entry, place, now) {
-                return match is_bound(entry.bound_to.as_ref(), &facts.connection) {
-                    true => Found::Known(entry.identity),
-                    false => refused(Refusal::Confirmation).into(),
-                };
+                return shown(&entry, &facts.connection);
             }
         }
         match self.verify(place, &token, now).await {
             Ok(Verdict::Good(entry)) => {
-                let found = match is_bound(entry.bound_to.as_ref(), &facts.connection) {
-                    true => Found::Known(Arc::clone(&entry.identity)),
-                    false => refused(Refusal::Confirmation).into(),
-                };
+                let found = shown(&entry, &facts.connection);
                 verified::keep(key, entry);
                 found
             }
@@ -101,27 +106,9 @@ impl Tokens {
         }
     }
 
-    /// The one token that a request shows, and where.
-    fn find<'a>(
-        &self,
-        head: &'a request::Parts,
-    ) -> Result<Option<(&Place, Cow<'a, str>)>, Malformed> {
-        let mut found: Option<(&Place, Cow<'a, str>)> = None;
-        for place in &self.places {
-            match (&found, place.find(head)?) {
-                (_, None) => {}
-                (None, Some(token)) => found = Some((place, token)),
-                (Some((_, known)), Some(token)) if *known == token => {}
-                // RFC 6750 §2: a client shows its token in one way.
-                (Some(_), Some(_)) => return Err(Malformed::Several),
-            }
-        }
-        Ok(found)
-    }
-
     /// Whether what was found out of a token still holds.
     fn holds(&self, entry: &Entry, place: &Place, now: SystemTime) -> bool {
-        let Some(jwt) = self.jwts.get(entry.keys) else { return false };
+        let Some(jwt) = self.jwts.get(entry.jwt) else { return false };
         now < entry.expires && jwt.keys.generation() == entry.generation && jwt.from.contains(place)
     }
 
@@ -136,12 +123,15 @@ impl Tokens {
             if !is_its || !jwt.from.contains(place) {
                 continue;
             }
-            // An issuer may have tokens for several audiences, each with its own rules.
+            // An issuer may have tokens for several audiences, each with its own rules: what comes
+            // closest to being good is what is told.
             let one = jwt.verify(number, &token, now).await;
             if matches!(one, Verdict::Good(_)) {
                 return Ok(one);
             }
-            verdict = Ok(one);
+            if verdict.as_ref().map_or(-1, Verdict::closeness) < one.closeness() {
+                verdict = Ok(one);
+            }
         }
         verdict
     }
@@ -156,11 +146,14 @@ impl Tokens {
     ) -> Found {
         let mut found = Found::from(refused(refusal));
         for introspection in &self.introspections {
-            if introspection.from.contains(place) {
-                found = introspection.check(token, facts).await;
-                if matches!(found, Found::Known(_)) {
-                    break;
-                }
+            if !introspection.from.contains(place) {
+                continue;
+            }
+            match (introspection.check(token, facts).await, &found) {
+                (known @ Found::Known(_), _) => return known,
+                // Nobody else can say what who did not answer would have said.
+                (_, Found::Undecided(_)) => {}
+                (other, _) => found = other,
             }
         }
         found
@@ -214,21 +207,29 @@ impl Jwt {
         let Claims { all, expires, confirmation } = claims;
         let bound_to = confirmation.map(|Confirmation::Certificate(fingerprint)| fingerprint);
         let identity = self.maker.of_claims(Way::Jwt, all, Some(expires));
-        Entry { identity, expires, keys: number, generation, bound_to }
+        Entry { identity, expires, jwt: number, generation, bound_to }
+    }
+}
+
+/// What a good token leads to on a connection.
+fn shown(entry: &Entry, connection: &Connection) -> Found {
+    match may_come_on(connection, entry.bound_to.as_ref()) {
+        true => Found::Known(Arc::clone(&entry.identity)),
+        false => Refused::invalid(Way::Jwt, "the token is bound to another certificate").into(),
     }
 }
 
 /// Whether a token may be shown on a connection: one that is bound to a certificate by whoever has
 /// its key alone (RFC 8705 §3).
-pub fn is_bound(bound_to: Option<&[u8; 32]>, connection: &Connection) -> bool {
+pub fn may_come_on(connection: &Connection, bound_to: Option<&[u8; 32]>) -> bool {
     let Some(bound_to) = bound_to else { return true };
     let certificate = connection.certificate.as_ref();
     certificate.is_some_and(|certificate| certificate.fingerprint == *bound_to)
 }
 
 fn refused(refusal: Refusal) -> Refused {
-    let why = match refusal.kind() {
-        RefusalKind::Expired => Unproven::Expired,
+    let why = match refusal {
+        Refusal::Expired => Unproven::Expired,
         _ => Unproven::Invalid,
     };
     let reason = format!("the token is refused: {refusal}").into();

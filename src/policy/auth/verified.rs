@@ -1,4 +1,5 @@
-//! Tokens that were found good, so that one that comes again costs no signature check.
+//! Credentials that were found good, and whose they are: a token that comes again costs no signature
+//! check, and whoever comes again by any other way is not made known anew.
 //!
 //! Each worker has its own, on its own thread, so that there is no lock. A token is known by its
 //! SHA-256 digest together with who verified it, and nothing is kept of it but that. Only tokens
@@ -34,9 +35,9 @@ pub struct Entry {
     pub identity: Arc<Identity>,
     /// From when on it must not be relied on.
     pub expires: SystemTime,
-    /// Which of the verifier's keys it was found good by.
-    pub keys: usize,
-    /// The generation of those keys: where it has grown, some of them are gone.
+    /// The number of the issuer that it was found to be of, among the verifier's.
+    pub jwt: usize,
+    /// The generation of that issuer's keys: where it has grown, some of them are gone.
     pub generation: u64,
     /// The fingerprint of the certificate that it is bound to (RFC 8705 §3), if it is.
     pub bound_to: Option<[u8; 32]>,
@@ -91,6 +92,25 @@ pub fn verifier() -> u64 {
 /// Finds a token that this worker has found good.
 pub fn find(key: &Key) -> Option<Entry> {
     VERIFIED.with_borrow_mut(|verified| verified.find(key))
+}
+
+/// The identity of whoever shows a credential that is good until a moment: the one that this worker
+/// knows, or one that is made.
+pub fn identity(
+    key: Key,
+    expires: Option<SystemTime>,
+    make: impl FnOnce() -> Arc<Identity>,
+) -> Arc<Identity> {
+    // What it was good for before says nothing of now: whoever calls has found out that it is good.
+    if let Some(known) = find(&key) {
+        return known.identity;
+    }
+    let identity = make();
+    let expires = expires.unwrap_or(SystemTime::UNIX_EPOCH);
+    let entry =
+        Entry { identity: Arc::clone(&identity), expires, jwt: 0, generation: 0, bound_to: None };
+    keep(key, entry);
+    identity
 }
 
 /// Remembers that a token is good, if there is room for it or it comes again.
@@ -189,7 +209,7 @@ mod tests {
             asserted: Asserted::default(),
         };
         let (identity, expires) = (Arc::new(identity), SystemTime::UNIX_EPOCH);
-        Entry { identity, expires, keys: 0, generation, bound_to: None }
+        Entry { identity, expires, jwt: 0, generation, bound_to: None }
     }
 
     #[test]

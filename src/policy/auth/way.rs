@@ -12,7 +12,7 @@ use super::token::Tokens;
 use crate::credential::Place;
 use crate::policy::{Build, Request};
 use crate::telemetry::metrics::Way as Kind;
-use crate::value::{Invalid, Step};
+use crate::value::{Invalid, Name, Step};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -67,6 +67,11 @@ impl WayConfig {
             ("forward_auth", self.forward_auth.is_some()),
         ];
         given.iter().filter(|(_, given)| *given).map(|(key, _)| *key).collect()
+    }
+
+    /// The service that is asked, if one is.
+    pub fn service(&self) -> Option<&Name> {
+        self.forward_auth.as_ref().map(|config| &config.service)
     }
 
     /// Where somebody is asked about tokens or for keys, by the setting that says so.

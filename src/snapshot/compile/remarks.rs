@@ -34,6 +34,12 @@ pub fn remarks(document: &Document) -> Vec<Invalid> {
     }
     for (at, config) in auths(document) {
         for (way_at, way) in config.ways() {
+            if way.mtls.is_some() {
+                let message = "no listener of this version asks for client certificates, so that \
+                               nobody comes in this way";
+                let at = at.iter().chain(&way_at).rev().cloned();
+                remark(at.fold(Invalid::new(message).under("mtls"), Invalid::under));
+            }
             for (way, setting, address) in way.addresses() {
                 let address = address.parse::<Address>();
                 if address.is_ok_and(|address| address.is_exposed()) {
@@ -96,7 +102,8 @@ fn used_services(document: &Document) -> HashSet<&str> {
         Some(Setting::Set(breaker)) => breaker.fallback.as_ref()?.service.as_deref(),
         _ => None,
     });
-    asked.chain(fallbacks).collect()
+    let ways = auths(document).flat_map(|(_, config)| config.services());
+    asked.chain(fallbacks).chain(ways).collect()
 }
 
 fn is_everyone(network: Cidr) -> bool {

@@ -37,7 +37,7 @@ pub struct CredentialsConfig {
     /// The issuers whose tokens count for `jwt_sub` and `jwt_claims`: where there are several, one
     /// could name another's subjects. All where it is left out.
     pub jwt_issuer: Option<OneOrMany<String>>,
-    /// Subjects (`sub`) of tokens, compared byte by byte. No subject where it is left out.
+    /// Subjects (`sub`) of tokens and of sessions, compared byte by byte. No subject where it is left out.
     pub jwt_sub: Option<OneOrMany<Label>>,
     /// Claims of tokens, by name: each of them must be, or be a list that has, one of its values. A
     /// name may have dots that lead into objects. No claims where it is left out.
