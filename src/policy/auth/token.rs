@@ -39,6 +39,18 @@ enum Verdict {
     Undecided(&'static str),
 }
 
+impl Verdict {
+    /// What two verdicts on one token come to, neither of which is that it is good. What nobody
+    /// could decide may have been good; that a token has expired is said of one that was.
+    fn or(self, other: Verdict) -> Self {
+        match (&self, &other) {
+            (_, Verdict::Undecided(_)) => other,
+            (Verdict::Undecided(_) | Verdict::Refused(Refusal::Expired), _) => self,
+            _ => other,
+        }
+    }
+}
+
 impl Tokens {
     /// The tokens of some issuers.
     pub fn new(jwts: Vec<Jwt>, introspections: Vec<Introspect>) -> Self {
@@ -131,7 +143,7 @@ impl Tokens {
     async fn verify(&self, place: &Place, text: &str, now: SystemTime) -> Result<Verdict, Refusal> {
         let token = Token::read(text, self.max_size)?;
         let issuer = token.issuer();
-        let mut verdict = Err(Refusal::Issuer);
+        let mut verdict: Result<Verdict, Refusal> = Err(Refusal::Issuer);
         for (number, jwt) in self.jwts.iter().enumerate() {
             let is_its = issuer.is_some_and(|issuer| *issuer == *jwt.rules.issuer);
             if !is_its || !jwt.from.contains(place) {
@@ -142,7 +154,10 @@ impl Tokens {
             if matches!(one, Verdict::Good(_)) {
                 return Ok(one);
             }
-            verdict = Ok(one);
+            verdict = Ok(match verdict {
+                Ok(before) => before.or(one),
+                Err(_) => one,
+            });
         }
         verdict
     }
@@ -158,9 +173,13 @@ impl Tokens {
         let mut found = Found::from(refused(refusal));
         for introspection in &self.introspections {
             if introspection.from.contains(place) {
-                found = introspection.check(token, facts).await;
-                if matches!(found, Found::Known(_)) {
-                    break;
+                let one = introspection.check(token, facts).await;
+                if matches!(one, Found::Known(_)) {
+                    return one;
+                }
+                // What one of them could not decide, another that says no does not decide either.
+                if !matches!(found, Found::Undecided(_)) {
+                    found = one;
                 }
             }
         }

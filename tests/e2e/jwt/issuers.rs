@@ -137,6 +137,28 @@ async fn what_one_source_of_keys_cannot_say_is_not_refused_because_another_says_
 }
 
 #[tokio::test]
+async fn what_one_who_is_asked_cannot_say_is_not_refused_because_another_says_no() {
+    let (origin, mut down, up) =
+        (Origin::saying("hello").await, Issuer::start().await, Issuer::start().await);
+    down.stop().await;
+    up.knows("theirs", json!({"sub": "alice"}));
+    let way = |issuer: &Issuer| {
+        format!(
+            "{{introspection: {{issuer: \"{}\", endpoint: \"{}\", client: gateway, secret: any}}}}",
+            issuer.url(),
+            issuer.introspection_url()
+        )
+    };
+    for ways in [[way(&down), way(&up)], [way(&up), way(&down)]] {
+        let setup = Setup::one_route(&format!("auth: {{any_of: [{}]}}", ways.join(", ")));
+        let gateway = setup.with("app", origin.address()).start().await;
+        let mut client = gateway.connect().await;
+        show(&mut client, "nobodys").await.problem(503);
+        assert_eq!(show(&mut client, "theirs").await.status, 200);
+    }
+}
+
+#[tokio::test]
 async fn services_are_told_whose_the_token_is_and_not_the_token() {
     let (origin, files) = (Origin::saying("hello").await, Keys::ours().files());
     let gateway = Setup::new(&format!(

@@ -70,8 +70,7 @@ async fn a_token_counts_at_each_place_that_is_named_and_goes_no_further() {
 #[tokio::test]
 async fn two_tokens_in_one_request_are_a_bad_request() {
     let origin = Origin::saying("hello").await;
-    let (gateway, alice, bob) =
-        (gateway(&origin, ALL).await, token_of("alice"), token_of("bob"));
+    let (gateway, alice, bob) = (gateway(&origin, ALL).await, token_of("alice"), token_of("bob"));
     let bearer = |token: &str| format!("Authorization: Bearer {token}");
     let cookie = |token: &str| format!("Cookie: session={token}");
     let query = |token: &str| format!("/?access_token={token}");
