@@ -34,10 +34,13 @@ fn claims(issuer: &str, audience: &str) -> Value {
     json!({"iss": issuer, "aud": audience, "sub": "alice", "exp": now() + 600})
 }
 
-/// A token by a key that has a name.
+/// A token by a key that it names, unless the name is empty.
 fn named(kid: &str, algorithm: Algorithm, key: &Key, claims: &Value) -> String {
-    let header = json!({"alg": algorithm.name(), "kid": kid}).to_string();
-    forge(header, claims.to_string(), algorithm.name(), key)
+    let header = match kid {
+        "" => json!({"alg": algorithm.name()}),
+        kid => json!({"alg": algorithm.name(), "kid": kid}),
+    };
+    forge(header.to_string(), claims.to_string(), algorithm.name(), key)
 }
 
 /// Tokens that nobody has seen, so that none of them was found good before.

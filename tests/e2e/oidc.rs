@@ -1,6 +1,8 @@
 //! The gateway before an OpenID provider that other people wrote: discovery, its signed tokens, its
 //! keys as they change, and tokens that only it can read.
 
+mod asked;
+
 use crate::jwt::{assert_refused, bearing, show};
 use crate::support::{Gateway, Origin, Provider, Setup, eventually};
 
