@@ -8,6 +8,7 @@
 mod claims;
 mod good;
 mod header;
+mod judged;
 mod shape;
 mod signature;
 mod text;

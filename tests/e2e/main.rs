@@ -26,6 +26,7 @@ mod matching;
 mod mirror;
 mod mistakes;
 mod normalise;
+mod oidc;
 mod policies;
 mod protocols;
 mod retries;

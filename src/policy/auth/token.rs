@@ -117,7 +117,7 @@ impl Tokens {
     async fn verify(&self, place: &Place, text: &str, now: SystemTime) -> Result<Verdict, Refusal> {
         let token = Token::read(text, self.max_size)?;
         let issuer = token.issuer();
-        let mut verdict = Err(Refusal::Issuer);
+        let mut verdict: Result<Verdict, Refusal> = Err(Refusal::Issuer);
         for (number, jwt) in self.jwts.iter().enumerate() {
             let is_its = issuer.is_some_and(|issuer| *issuer == *jwt.rules.issuer);
             if !is_its || !jwt.from.contains(place) {

@@ -47,7 +47,7 @@ fn names(bench: &mut Bench) {
         format!("[\"{}\"]", name),
         format!("{{\"{}\":true}}", name),
         format!("\"{},none\"", name),
-        format!("\"{}\"", name.replace('S', "S-").replace("dD", "d-D")),
+        format!("\"{}-{}\"", &name[..2], &name[2..]),
         format!("\"{}\"", &name[..name.len() - 1]),
         format!("\"{name}0\""),
     ]);
