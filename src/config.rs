@@ -20,6 +20,7 @@ mod service;
 mod source;
 mod telemetry;
 mod tree;
+mod veil;
 mod wrong;
 mod yaml;
 

@@ -5,6 +5,7 @@ use super::mistake::{Found, Mistake, Report, Severity, told};
 use super::reader::Reader;
 use super::source::Sources;
 use super::tree::{Content, Node};
+use super::veil::veiled;
 use super::wrong::Wrong;
 use super::yaml;
 use super::{Document, ListenerConfig, RouteConfig, ServiceConfig, Written};
@@ -212,6 +213,7 @@ fn tell_and_cut(
 impl Sources {
     fn mistake(&self, severity: Severity, found: Found) -> Mistake {
         let Found { place, path, message } = found;
+        let path = told(&path);
         let file = self.file(place.file);
         let source = file.text.lines().nth(place.line.saturating_sub(1)).unwrap_or_default();
         Mistake {
@@ -220,9 +222,9 @@ impl Sources {
             line: place.line,
             column: place.column,
             width: place.width,
-            path: told(&path),
+            source: veiled(source, &path),
+            path,
             message,
-            source: source.to_owned(),
             included_at: file.included_at.map(|at| {
                 let includer = self.file(at.file).path.display();
                 format!("{includer}:{}:{}", at.line, at.column)

@@ -154,7 +154,7 @@ async fn the_log_hears_the_reason_and_who_it_was_and_the_metrics_count_it() {
     let lines = gateway.access_log(7).await;
     let reason = |number: usize| lines[number]["error"].as_str().unwrap_or_default();
     assert_eq!(reason(0), "no credential was shown");
-    assert!(reason(1).starts_with("the token is refused: ") && reason(1).contains("expired"));
+    assert!(reason(1).starts_with("the token is refused: ") && reason(1).contains("`exp` is past"));
     assert!(reason(2).starts_with("the token is refused: "), "{}", reason(2));
     assert_eq!(reason(3), "not authorised: role:admin is missing");
     assert_eq!((&lines[3]["consumer"], &lines[3]["subject"]), (&"acme".into(), &"acme-app".into()));

@@ -92,7 +92,7 @@ async fn no_secret_is_in_anything_that_the_gateway_writes() {
         .with("issuer", issuer.url())
         .with("endpoint", issuer.introspection_url())
         .access_log("headers: [authorization, cookie]")
-        .environment("RUST_LOG", PathBuf::from("trace"))
+        .environment("SLUICEGATE_LOG", PathBuf::from("trace"))
         .start()
         .await;
     let claims =
