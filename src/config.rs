@@ -10,7 +10,6 @@ mod conditions;
 mod identity;
 mod listener;
 mod load;
-mod mask;
 mod mirror;
 mod mistake;
 mod or_text;
@@ -21,6 +20,7 @@ mod service;
 mod source;
 mod telemetry;
 mod tree;
+mod veil;
 mod wrong;
 mod yaml;
 

@@ -1,11 +1,11 @@
 //! Reads a document with all that it includes, and finds as many mistakes at once as do not follow
 //! from each other: what is wrong is cut out and told, and the rest is read on.
 
-use super::mask::masked;
 use super::mistake::{Found, Mistake, Report, Severity, told};
 use super::reader::Reader;
 use super::source::Sources;
 use super::tree::{Content, Node};
+use super::veil::veiled;
 use super::wrong::Wrong;
 use super::yaml;
 use super::{Document, ListenerConfig, RouteConfig, ServiceConfig, Written};
@@ -215,6 +215,7 @@ fn tell_and_cut(
 impl Sources {
     fn mistake(&self, severity: Severity, found: Found) -> Mistake {
         let Found { place, path, message } = found;
+        let path = told(&path);
         let file = self.file(place.file);
         let source = file.text.lines().nth(place.line.saturating_sub(1)).unwrap_or_default();
         Mistake {
@@ -223,9 +224,9 @@ impl Sources {
             line: place.line,
             column: place.column,
             width: place.width,
-            path: told(&path),
+            source: veiled(source, &path),
+            path,
             message,
-            source: masked(source),
             included_at: file.included_at.map(|at| {
                 let includer = self.file(at.file).path.display();
                 format!("{includer}:{}:{}", at.line, at.column)

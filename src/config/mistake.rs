@@ -51,7 +51,7 @@ pub struct Mistake {
     pub path: String,
     /// What is wrong, and what was probably meant.
     pub message: String,
-    /// The line as it was typed.
+    /// The line as it was typed, but for the values of secrets.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub source: String,
     /// Where the file was included, as `FILE:LINE:COLUMN`.

@@ -345,7 +345,7 @@ mod tests {
             ("{flag: yes}", "`yes` stands here, expected `true` or `false`"),
             ("{flag:}", "leave the key out"),
             ("[a]", "a list stands here, expected a mapping"),
-            ("a", "`a` stands here, expected a mapping"),
+            ("a", "text stands here, expected a mapping"),
             ("{names: {a: b}}", "a mapping stands here, expected a value or a list of values"),
         ] {
             let told = read::<Sample>(text).unwrap_err().message;

@@ -42,7 +42,13 @@ impl de::Error for Wrong {
     }
 
     fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Wrong::new(format!("{} stands here, expected {}", typed(unexpected), meant(expected)))
+        let meant = meant(expected);
+        let typed = match unexpected {
+            // It may be `USER:PASSWORD`.
+            Unexpected::Str(_) if meant == "a mapping" => "text".to_owned(),
+            other => typed(other),
+        };
+        Wrong::new(format!("{typed} stands here, expected {meant}"))
     }
 
     fn invalid_value(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {

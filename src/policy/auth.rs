@@ -151,6 +151,11 @@ impl Auth {
         self.tokens().flat_map(Tokens::introspections).map(|one| &one.introspector)
     }
 
+    /// Where credentials stand, beside the field `Authorization`.
+    pub fn places(&self) -> &[Place] {
+        &self.ways.places
+    }
+
     fn tokens(&self) -> impl Iterator<Item = &Tokens> {
         self.ways.all.iter().filter_map(Way::tokens)
     }
@@ -253,7 +258,7 @@ impl Policy for Auth {
     ) -> Result<(), Rejection> {
         if !self.forward_credentials {
             Authorization::remove(&mut request.head.headers);
-            self.ways.places.iter().for_each(|place: &Place| place.remove(request.head));
+            self.places().iter().for_each(|place| place.remove(request.head));
         }
         let UpstreamRequest { head, client, facts } = request;
         if let Some(identity) = facts.identity() {

@@ -11,10 +11,13 @@ mod services;
 
 use super::{Admin, Compiled, Door, Process, Snapshot};
 use crate::config::{Document, ListenerConfig, Threads};
+use crate::credential::Place;
+use crate::policy::auth::Auth;
 use crate::policy::auth::consumers::Consumers;
 use crate::policy::{Build, Compiler};
 use crate::route::Matcher;
 use crate::shared::Shared;
+use crate::telemetry::access_log::{Masked, Options};
 use crate::value::{Invalid, Name, nearest};
 use http::HeaderName;
 use http::header::HOST;
@@ -150,7 +153,10 @@ pub fn compile(document: &Document, generation: u64, folder: &Path, shared: &Sha
         })
     };
     let compiled = snapshot().zip(process);
-    let compiled = compiled.map(|(snapshot, process)| Compiled { snapshot, process });
+    let compiled = compiled.map(|(snapshot, mut process)| {
+        mask_credentials(&snapshot, &mut process.access_log);
+        Compiled { snapshot, process }
+    });
     Outcome { compiled: compiled.filter(|_| wrong.is_empty()), wrong, remarks }
 }
 
@@ -199,6 +205,21 @@ fn process(document: &Document, folder: &Path, problems: &mut Problems) -> Optio
         access_log: document.telemetry.access_log.options(),
         grace: document.shutdown.grace.map_or(GRACE, |grace| *grace),
     })
+}
+
+/// Keeps the credentials of all routes out of the access log, wherever they stand. A field `Cookie` is
+/// never written as it is.
+fn mask_credentials(snapshot: &Snapshot, access_log: &mut Options) {
+    for place in snapshot.auths().flat_map(Auth::places) {
+        let masked = match place {
+            Place::Header(name) => Masked::Header(name.clone()),
+            Place::Query(name) => Masked::Query(name.to_string()),
+            Place::Bearer | Place::Cookie(_) => continue,
+        };
+        if !access_log.mask.contains(&masked) {
+            access_log.mask.push(masked);
+        }
+    }
 }
 
 /// How many threads serve.

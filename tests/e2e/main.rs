@@ -4,6 +4,7 @@
 //! bounds that a busy machine keeps.
 
 mod answers;
+mod authorize;
 mod bad_services;
 mod balancing;
 mod bodies;
@@ -13,12 +14,14 @@ mod check;
 mod connections;
 mod corpus;
 mod cors;
+mod credentials;
 mod discovery;
 mod discovery_sources;
 mod failures;
 mod grpc;
 mod health;
 mod hedging;
+mod identity;
 mod issuers;
 mod jwt;
 mod limits;
