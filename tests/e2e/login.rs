@@ -468,7 +468,7 @@ async fn a_body_that_does_not_come_is_a_408_and_a_client_that_leaves_bothers_nob
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_while_the_service_thinks_takes_its_call_along() {
+async fn a_client_that_leaves_while_the_service_thinks_leaves_no_call_behind_for_long() {
     let app = Origin::saying("hello").await;
     let users = Origin::start(|mut call| async move {
         call.body().await;
@@ -476,7 +476,8 @@ async fn a_client_that_leaves_while_the_service_thinks_takes_its_call_along() {
         call.close()
     })
     .await;
-    let gateway = Parts::default().start(&users, &app).await;
+    let gateway = Parts { login: "timeout: 300ms", ..Parts::default() };
+    let gateway = gateway.start(&users, &app).await;
     let mut client = gateway.connect().await;
     client.send(post(&credentials("right"))).await;
     users.request(1).await;
