@@ -5,7 +5,9 @@
 
 mod assertion;
 mod certificate;
+mod claims;
 mod connection;
+mod cookie_line;
 mod field;
 mod identity;
 mod normalise;
@@ -18,7 +20,9 @@ mod vouched;
 
 pub use assertion::{Asserted, Assertion};
 pub use certificate::{AlternativeName, BadCertificate, ClientCertificate};
+pub use claims::drop_claims;
 pub use connection::{Connection, InFlight, Listener, Phase, Timeouts};
+pub use cookie_line::one_cookie_line;
 pub use field::FieldValue;
 pub use identity::{Authentication, Consumer, Identity, Unproven, find_claim};
 pub use normalise::{EmptySegments, EncodedSlashes, PathRules};

@@ -12,7 +12,6 @@ mod admit;
 mod arrive;
 mod ask;
 mod attempt;
-mod claims;
 mod exchange;
 mod fail;
 mod finish;

@@ -288,7 +288,9 @@ impl Login {
                 claims.insert(name.clone(), value);
             }
         }
-        if self.claims.iter().any(|(name, _)| name == "sub") && !claims.contains_key("sub") {
+        let is_somebody = |sub: &Value| sub.as_str().is_some_and(|sub| !sub.is_empty());
+        let says_whose = self.claims.iter().any(|(name, _)| name == "sub");
+        if says_whose && !claims.get("sub").is_some_and(is_somebody) {
             // A token that is nobody's would be anybody's.
             return Err(Failed {
                 rejection: Rejection::BadGateway { service: Arc::clone(self.whom.service.name()) },

@@ -82,7 +82,8 @@ fn veil(line: &[char], veiled: &mut [char], start: usize) {
     };
     let end = end.map_or(line.len(), |end| begin + end);
     for character in &mut veiled[begin..end] {
-        if !matches!(character, ' ' | '\t' | '[' | ']' | ',' | '"' | '\'') {
+        let is_between = matches!(character, '[' | ']' | ',' | '"' | '\'') && quote.is_none();
+        if !is_between && !matches!(character, ' ' | '\t') {
             *character = '·';
         }
     }
@@ -123,7 +124,6 @@ mod tests {
             "secret: $(env:SECRET)",
             "secret: \"$(file:a.secret)\", issuer: a",
             "token: {algorithm: HS256, ttl: 1h}",
-            "secrets: none",
             "my_secret: none",
             "a: secret",
         ] {

@@ -12,7 +12,7 @@ use http::{HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::sync::Mutex;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// What signs such tokens.
 #[derive(Debug)]
@@ -76,8 +76,12 @@ impl Assertion {
         };
         let mut value = HeaderValue::try_from(value).ok()?;
         value.set_sensitive(true);
-        // Half of its life is left for the service, whatever it does with it first.
-        let until = now.checked_add(self.issuing.lifetime / 2).unwrap_or(now);
+        // Half of its life is left for the service, whatever it does with it first. That life is of
+        // whole seconds, and began with the one that now is.
+        let begun = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().subsec_nanos();
+        let half = Duration::from_secs(self.issuing.lifetime.as_secs()) / 2;
+        let left = half.saturating_sub(Duration::from_nanos(begun.into()));
+        let until = now.checked_add(left).unwrap_or(now);
         *asserted = Some((until, value.clone()));
         Some(value)
     }
@@ -143,7 +147,6 @@ mod tests {
     use crate::telemetry::metrics::Way;
     use serde_json::json;
     use std::sync::Arc;
-    use std::time::Duration;
 
     const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 
@@ -204,11 +207,13 @@ mod tests {
     #[test]
     fn a_token_is_signed_anew_when_half_of_its_life_is_over() {
         let (assertion, identity) = (assertion(&[]).unwrap(), identity());
-        let now = SystemTime::now();
-        let value = |after| assertion.value(&identity, now + Duration::from_secs(after)).unwrap();
+        // Of its first second most is over when it is made, and its life counts from that second.
+        let begun = SystemTime::UNIX_EPOCH + Duration::from_millis(1_800_000_000_900);
+        let value =
+            |after| assertion.value(&identity, begun + Duration::from_millis(after)).unwrap();
         let first = value(0);
-        assert_eq!(value(29), first);
-        assert_ne!(value(30), first);
+        assert_eq!(value(29_000), first);
+        assert_ne!(value(29_100), first);
     }
 
     #[test]

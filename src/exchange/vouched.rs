@@ -35,7 +35,8 @@ impl Vouched {
     ///
     /// # Errors
     ///
-    /// Refuses fields that belong to the connection, and text that is no field value.
+    /// Refuses fields that belong to the connection or carry the token, and text that is no field
+    /// value.
     pub fn compile(fields: &Fields, assertion: Option<Assertion>) -> Result<Self, Invalid> {
         let fields = FieldValue::compile(fields)?;
         if let Some((name, _)) = fields.iter().find(|(name, _)| SHOWN.contains(name)) {
@@ -44,6 +45,11 @@ impl Vouched {
             return Err(Invalid::new(message).under(name.as_str()));
         }
         let names = fields.iter().map(|(name, _)| name);
+        let carries = |assertion: &Assertion| names.clone().any(|name| *name == assertion.header);
+        if let Some(assertion) = assertion.as_ref().filter(|assertion| carries(assertion)) {
+            let message = format!("`{}` carries the token already", assertion.header);
+            return Err(Invalid::new(message).under(assertion.header.as_str()));
+        }
         // Everyone sends `Authorization`, which is taken out elsewhere.
         let token = assertion.iter().map(|assertion| &assertion.header);
         let names = names.chain(token.filter(|name| **name != AUTHORIZATION));

@@ -24,14 +24,16 @@ pub use way::WayConfig;
 
 use super::{Build, Kind, Policy, Request, Setting};
 use crate::credential::{Authorization, Place};
-use crate::exchange::{Authentication, References, UpstreamRequest, Vouched};
+use crate::exchange::{Authentication, References, Unproven, UpstreamRequest, Vouched};
 use crate::issuer::Issuer;
 use crate::issuer::introspection::Introspector;
 use crate::jose::KeySet;
 use crate::reply::{Rejection, Stop};
+use crate::telemetry::metrics;
 use crate::value::{Invalid, Step};
 use challenge::Challenges;
 use found::{Found, Refused};
+use http::StatusCode;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::sync::Arc;
@@ -220,7 +222,17 @@ impl Policy for Auth {
                     return Ok(());
                 }
                 Found::Nothing => {}
-                Found::Answered(reply) => return Err(Stop::Reply(reply)),
+                Found::Answered(reply) => {
+                    let status = reply.status;
+                    if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+                        let (way, why) = (Some(metrics::Way::ForwardAuth), Unproven::Invalid);
+                        request.facts.authentication =
+                            Authentication::Refused { way, why, claimed: None };
+                    }
+                    let cause = format!("the service that decides answered {}", status.as_u16());
+                    request.facts.cause = Some(cause);
+                    return Err(Stop::Reply(reply));
+                }
                 Found::Refused(one) => drop(refused.get_or_insert(one)),
                 Found::Undecided(why) => drop(undecided.get_or_insert(why)),
             }

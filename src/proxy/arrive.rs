@@ -108,7 +108,8 @@ pub async fn judge(
         exchange.deadline = facts.started.checked_add(limit);
         facts.connection.set_deadline(exchange.deadline);
     }
-    let services = &Asker { caller: gateway.caller.as_ref(), view };
+    let deadline = exchange.deadline;
+    let services = &Asker { caller: gateway.caller.as_ref(), view, deadline };
     route.chain.on_request(&mut Request { head, facts, services }, states).await?;
     if route.answer.login().is_some() {
         return Err(login::serve(gateway, session, exchange).await);

@@ -19,6 +19,8 @@ pub struct Asker<'a> {
     pub caller: Option<&'a Arc<Caller>>,
     /// The view that the exchange is served by.
     pub view: &'a View,
+    /// When the exchange is over that waits for the answer.
+    pub deadline: Option<Instant>,
 }
 
 impl Ask for Asker<'_> {
@@ -43,7 +45,8 @@ impl Asker<'_> {
         limits: Limits,
     ) -> Result<Answer, AskError> {
         let caller = self.caller.ok_or(AskError::NoEndpoint)?;
-        let deadline = Instant::now().checked_add(limits.deadline);
+        let own = Instant::now().checked_add(limits.deadline);
+        let deadline = own.into_iter().chain(self.deadline).min();
         let is_safe = head.method.is_safe();
         let mut tried: Vec<Arc<Endpoint>> = Vec::new();
         loop {

@@ -2,17 +2,16 @@
 
 use super::arrive::address as stated_address;
 use super::attempt::{backend, routed};
-use super::claims::drop_claims;
 use super::exchange::Exchange;
 use super::head::edit_request;
 use super::respond::in_time;
 use crate::answer::Backend;
-use crate::exchange::{Connection, UpstreamRequest, host};
+use crate::exchange::{Connection, UpstreamRequest, drop_claims, host, one_cookie_line};
 use crate::reply::Rejection;
 use crate::upstream::Budget;
 use crate::upstream::grpc::{self, GRPC_TIMEOUT};
 use bytes::{Bytes, BytesMut};
-use http::header::{CONNECTION, COOKIE, FORWARDED, HOST, PROXY_AUTHORIZATION, UPGRADE, VIA};
+use http::header::{CONNECTION, FORWARDED, HOST, PROXY_AUTHORIZATION, UPGRADE, VIA};
 use http::{HeaderMap, HeaderName, HeaderValue, Version, request};
 use pingora::http::RequestHeader;
 use pingora::{Error, ErrorType, Result};
@@ -126,17 +125,6 @@ pub fn body(part: &mut Option<Bytes>, is_last: bool, exchange: &mut Exchange) ->
 fn refused(exchange: &mut Exchange, rejection: Rejection) -> Result<()> {
     exchange.rejection = Some(rejection);
     Error::e_explain(ErrorType::InternalError, "a policy refused the request")
-}
-
-/// HTTP/2 may carry a cookie a line, HTTP/1 has one line for all (RFC 9113 §8.2.3).
-fn one_cookie_line(client: &request::Parts, fields: &mut HeaderMap) {
-    if client.version != Version::HTTP_2 || fields.get_all(COOKIE).iter().nth(1).is_none() {
-        return;
-    }
-    let lines: Vec<&[u8]> = fields.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
-    if let Ok(line) = HeaderValue::from_bytes(&lines.join(&b"; "[..])) {
-        fields.insert(COOKIE, line);
-    }
 }
 
 /// Says who the client is and what it asked for: added to what a trusted proxy said, in the place

@@ -11,6 +11,7 @@ use http::header::{CONTENT_LENGTH, EXPECT};
 use pingora::ErrorType;
 use pingora_proxy::Session;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Answers a login.
 pub async fn serve(gateway: &Gateway, session: &mut Session, exchange: &mut Exchange) -> Stop {
@@ -18,7 +19,7 @@ pub async fn serve(gateway: &Gateway, session: &mut Session, exchange: &mut Exch
     let login = exchange.route.and_then(|index| view.snapshot.routes[index].answer.login());
     let login = login.expect("a login is routed to");
     let body = match Login::accepts(session.req_header()) {
-        Ok(()) => body(session, login.max_body).await,
+        Ok(()) => in_time(exchange.deadline, body(session, login.max_body)).await,
         Err(rejection) => Err(rejection.into()),
     };
     let body = match body {
@@ -26,7 +27,8 @@ pub async fn serve(gateway: &Gateway, session: &mut Session, exchange: &mut Exch
         Err(stop) => return stop,
     };
     let facts = &mut exchange.facts;
-    let services = Asker { caller: gateway.caller.as_ref(), view: &view };
+    let deadline = exchange.deadline;
+    let services = Asker { caller: gateway.caller.as_ref(), view: &view, deadline };
     let references = References { head: session.req_header(), facts };
     match login.answer(body, references, &services).await {
         Ok(reply) => Stop::Reply(reply),
@@ -39,6 +41,16 @@ pub async fn serve(gateway: &Gateway, session: &mut Session, exchange: &mut Exch
             Stop::Reject(rejection)
         }
     }
+}
+
+/// Waits for a body until the exchange is over, since a client could send it byte by byte.
+async fn in_time(
+    deadline: Option<Instant>,
+    body: impl Future<Output = Result<Bytes, Stop>>,
+) -> Result<Bytes, Stop> {
+    let Some(deadline) = deadline else { return body.await };
+    let body = tokio::time::timeout_at(deadline.into(), body).await;
+    body.unwrap_or_else(|_| Err(Rejection::RequestTimeout.into()))
 }
 
 /// Reads a body whole.

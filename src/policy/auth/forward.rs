@@ -4,7 +4,7 @@
 
 use super::found::Found;
 use super::maker::Maker;
-use crate::exchange::{Facts, host};
+use crate::exchange::{Facts, drop_claims, host, one_cookie_line};
 use crate::policy::Build;
 use crate::reply::Reply;
 use crate::telemetry::metrics::Way;
@@ -13,7 +13,9 @@ use crate::upstream::call::{Answer, Limits};
 use crate::value::{Duration, HeaderName, Invalid, Name};
 use bytes::Bytes;
 use http::header::{
-    CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, HeaderValue, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HeaderValue, IF_MATCH,
+    IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, RANGE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, Method, Uri, request};
 use schemars::JsonSchema;
@@ -34,7 +36,8 @@ const LARGEST: usize = 64 * 1024;
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "ForwardAuth")]
 pub struct Config {
-    /// The service. It gets a GET with the client's header fields and no body; `X-Forwarded-Method`,
+    /// The service. It gets a GET with the client's header fields and no body, and answers with 64
+    /// KiB at the most; `X-Forwarded-Method`,
     /// `X-Forwarded-Uri`, `X-Forwarded-Host`, `X-Forwarded-Proto` and `X-Forwarded-For` say what was
     /// asked, by whom.
     pub service: Name,
@@ -105,14 +108,16 @@ impl Forward {
     fn question(&self, client: &request::Parts, facts: &Facts) -> request::Parts {
         let (mut head, ()) = http::Request::new(()).into_parts();
         (head.method, head.uri) = (Method::GET, self.uri.clone());
-        head.headers = client.headers.clone();
-        let named = client.headers.get_all(CONNECTION).iter();
-        let named = named.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
-        for name in named.filter_map(|name| http::HeaderName::from_bytes(name.trim_ascii()).ok()) {
-            head.headers.remove(name);
-        }
-        for name in OF_THE_MESSAGE {
-            head.headers.remove(name);
+        let fields = &mut head.headers;
+        *fields = client.headers.clone();
+        drop_hop_by_hop(fields);
+        OF_THE_CONTENT.iter().for_each(|name| drop(fields.remove(name)));
+        one_cookie_line(client, fields);
+        let is_trusted = facts.connection.trusted;
+        if !is_trusted {
+            // What a stranger says of who it is and what it asks for is no more than hearsay.
+            drop_claims(fields, &X_REQUEST_ID);
+            fields.remove(FORWARDED);
         }
         let target = client.uri.path_and_query().map_or("/", |target| target.as_str());
         let said = [
@@ -123,11 +128,14 @@ impl Forward {
             (FORWARDED_FOR, HeaderValue::from_str(&facts.client.to_string()).ok()),
         ];
         for (name, value) in said {
-            // What a client says in these fields is no more than hearsay.
-            head.headers.remove(&name);
-            value.into_iter().for_each(|value| drop(head.headers.insert(&name, value)));
+            let is_proxys = is_trusted && [FORWARDED_HOST, FORWARDED_PROTO].contains(&name);
+            if !(is_proxys && fields.contains_key(&name)) {
+                fields.remove(&name);
+                value.into_iter().for_each(|value| drop(fields.insert(&name, value)));
+            }
         }
-        facts.trace.set(&mut head.headers);
+        fields.insert(X_REQUEST_ID, facts.request_id.clone());
+        facts.trace.set(fields);
         head
     }
 
@@ -143,9 +151,8 @@ impl Forward {
 /// The service's answer, for the client: where to log in, for instance.
 fn reply(answer: Answer) -> Reply {
     let mut fields = answer.head.headers.clone();
-    for name in OF_THE_MESSAGE {
-        fields.remove(name);
-    }
+    drop_hop_by_hop(&mut fields);
+    fields.remove(CONTENT_LENGTH);
     // A cache that kept it would answer others with it.
     fields.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     let mut headers = Vec::with_capacity(fields.len());
@@ -157,18 +164,43 @@ fn reply(answer: Answer) -> Reply {
     Reply { status: answer.head.status, headers, body: answer.body }
 }
 
-/// What frames a message or belongs to its connection (RFC 9110 §7.6.1).
-const OF_THE_MESSAGE: [http::HeaderName; 8] = [
+/// Drops what belongs to a connection, and what `Connection` names (RFC 9110 §7.6.1).
+fn drop_hop_by_hop(fields: &mut HeaderMap) {
+    let lines: Vec<HeaderValue> = fields.get_all(CONNECTION).iter().cloned().collect();
+    let named = lines.iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    for name in named.filter_map(|name| http::HeaderName::from_bytes(name.trim_ascii()).ok()) {
+        fields.remove(name);
+    }
+    OF_THE_CONNECTION.iter().for_each(|name| drop(fields.remove(name)));
+}
+
+/// What belongs to a connection. `Proxy-` fields are for the next proxy alone (§11.7).
+const OF_THE_CONNECTION: [http::HeaderName; 9] = [
     CONNECTION,
-    CONTENT_LENGTH,
     http::HeaderName::from_static("keep-alive"),
     http::HeaderName::from_static("proxy-connection"),
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
     TE,
     TRAILER,
     TRANSFER_ENCODING,
     UPGRADE,
 ];
 
+/// What is said of a body, which the service does not get, and of what the client has already of
+/// the answer to its request, which is not the answer to this one.
+const OF_THE_CONTENT: [http::HeaderName; 8] = [
+    CONTENT_LENGTH,
+    EXPECT,
+    IF_MATCH,
+    IF_MODIFIED_SINCE,
+    IF_NONE_MATCH,
+    IF_RANGE,
+    IF_UNMODIFIED_SINCE,
+    RANGE,
+];
+
+const X_REQUEST_ID: http::HeaderName = http::HeaderName::from_static("x-request-id");
 const FORWARDED_METHOD: http::HeaderName = http::HeaderName::from_static("x-forwarded-method");
 const FORWARDED_URI: http::HeaderName = http::HeaderName::from_static("x-forwarded-uri");
 const FORWARDED_HOST: http::HeaderName = http::HeaderName::from_static("x-forwarded-host");
