@@ -63,10 +63,10 @@ fn veil(line: &[char], veiled: &mut [char], start: usize) {
         _ => line[begin..].iter().position(|c| matches!(c, ',' | '}' | ']')),
     };
     let end = end.map_or(line.len(), |end| begin + end);
-    for character in &mut veiled[begin..end] {
-        if !matches!(character, ' ' | '\t' | '[' | ']' | ',' | '"' | '\'') {
-            *character = '·';
-        }
+    let is_list = quote.is_none() && rest.starts_with('[');
+    let shapes = |c: char| matches!(c, ' ' | '\t') || is_list && "[],\"'".contains(c);
+    for character in veiled[begin..end].iter_mut().filter(|character| !shapes(**character)) {
+        *character = '·';
     }
 }
 
