@@ -24,7 +24,7 @@ pub use claims::drop_claims;
 pub use connection::{Connection, InFlight, Listener, Phase, Timeouts};
 pub use cookie_line::one_cookie_line;
 pub use field::FieldValue;
-pub use identity::{Authentication, Consumer, Identity, Unproven, find_claim};
+pub use identity::{Authentication, Claimed, Consumer, Identity, Unproven, find_claim};
 pub use normalise::{EmptySegments, EncodedSlashes, PathRules};
 pub use parameters::Parameters;
 pub use trace::Trace;

@@ -232,7 +232,9 @@ impl Login {
         head.headers.insert(CONTENT_TYPE, JSON);
         head.headers.insert(ACCEPT, JSON);
         head.headers.insert(X_REQUEST_ID, facts.request_id.clone());
-        head.headers.insert(X_FORWARDED_FOR, facts.connection.address.clone());
+        if let Ok(client) = HeaderValue::try_from(facts.client.to_string()) {
+            head.headers.insert(X_FORWARDED_FOR, client);
+        }
         facts.trace.set(&mut head.headers);
         Ok(head)
     }

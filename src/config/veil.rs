@@ -81,11 +81,10 @@ fn veil(line: &[char], veiled: &mut [char], start: usize) {
         _ => line[begin..].iter().position(|c| matches!(c, ',' | '}' | ']')),
     };
     let end = end.map_or(line.len(), |end| begin + end);
-    for character in &mut veiled[begin..end] {
-        let is_between = matches!(character, '[' | ']' | ',' | '"' | '\'') && quote.is_none();
-        if !is_between && !matches!(character, ' ' | '\t') {
-            *character = '·';
-        }
+    let is_list = quote.is_none() && rest.starts_with('[');
+    let shapes = |c: char| matches!(c, ' ' | '\t') || is_list && "[],\"'".contains(c);
+    for character in veiled[begin..end].iter_mut().filter(|character| !shapes(**character)) {
+        *character = '·';
     }
 }
 
@@ -104,7 +103,7 @@ mod tests {
         told("  secret: hush", "  secret: ····");
         told("  jwt: {secret: hush, issuer: a}", "  jwt: {secret: ····, issuer: a}");
         told("{\"secret\" : \"hu,h\", b: 'c'}", "{\"secret\" : \"····\", b: 'c'}");
-        told("a: {hash: \"$2b$\", user: b}", "a: {hash: \"····\", user: b}");
+        told("a: {hash: \"$2b$\", user: b}", "a: {hash: \"····\", user: ·}");
         told("api_key_sha256: [ab, \"cd\"], x: y", "api_key_sha256: [··, \"··\"], x: y");
         told("secret: a b, c: d", "secret: · ·, c: d");
         told("token: $(env:TOKEN ?? hush)", "token: ··········· ·· ·····");

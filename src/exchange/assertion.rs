@@ -109,17 +109,22 @@ impl Assertion {
                 None => drop(claims.remove(name)),
             }
         }
-        let claims = self.issuing.claims(claims, now, random_id()?);
+        let mut claims = self.issuing.claims(claims, now, random_id()?);
+        // It is not good for longer than what it tells of.
+        let ends = identity.expires.and_then(|end| end.duration_since(SystemTime::UNIX_EPOCH).ok());
+        if let Some(ends) = ends
+            && claims.get("exp").and_then(Value::as_u64).is_some_and(|exp| exp > ends.as_secs())
+        {
+            claims.insert("exp".to_owned(), ends.as_secs().into());
+        }
         self.signers.first()?.sign("JWT", &claims).ok()
     }
 }
 
 /// A claim: one that is a single claim of the identity keeps its type.
 fn claim(template: &Template, identity: &Identity) -> Option<Value> {
-    if let Some(Reference::Identity(name)) = template.as_reference()
-        && let Some(value) = identity.claim(name)
-    {
-        return Some(value.clone());
+    if let Some(Reference::Identity(name)) = template.as_reference() {
+        return identity.value(name);
     }
     let mut text = Vec::new();
     template.render(&Alone(identity), &mut text).then_some(())?;

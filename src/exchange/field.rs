@@ -45,6 +45,15 @@ impl FieldValue {
         }
     }
 
+    /// Its value for whoever is asking: none also where it has blanks at its ends, which are no part of
+    /// a field's value (RFC 9110 §5.5), so that it would be another's for the service.
+    pub fn of_someone(&self, source: &impl Source) -> Option<HeaderValue> {
+        let is_blank = |byte: Option<&u8>| byte.is_some_and(|byte| matches!(byte, b' ' | b'\t'));
+        let value = self.of(source)?;
+        let bytes = value.as_bytes();
+        (!is_blank(bytes.first()) && !is_blank(bytes.last())).then_some(value)
+    }
+
     /// Walks what it refers to.
     pub fn references(&self) -> impl Iterator<Item = &Reference> {
         let template = match self {

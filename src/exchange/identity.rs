@@ -27,8 +27,19 @@ pub enum Authentication {
         /// What is wrong with it.
         why: Unproven,
         /// Whom it claimed to be, where it said so: a user's name. It is not to be relied on.
-        claimed: Option<Box<str>>,
+        claimed: Option<Claimed>,
     },
+}
+
+/// Whom somebody claimed to be. Who mistakes one field for another types a password here, so it is
+/// not told.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Claimed(pub Box<str>);
+
+impl fmt::Debug for Claimed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Claimed(…)")
+    }
 }
 
 /// Why nobody knows who is asking.
@@ -110,12 +121,29 @@ impl Identity {
         find_claim(&self.claims, name)
     }
 
-    /// What `$(identity.NAME)` stands for: the roles, the scopes, or a claim as text.
+    /// What `$(identity.NAME)` stands for, as text: the roles, the scopes, or a claim. Roles are those
+    /// that were found where the configuration says, and never a claim that only has that name.
     pub fn text(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        match self.words(name) {
+            Some(words) => (!words.is_empty()).then(|| list(words)),
+            None => text(self.claim(name)?),
+        }
+    }
+
+    /// The same, as it is.
+    pub fn value(&self, name: &str) -> Option<Value> {
+        match self.words(name) {
+            Some(words) => (!words.is_empty()).then(|| words.iter().map(|word| &**word).collect()),
+            None => self.claim(name).cloned(),
+        }
+    }
+
+    /// What is no claim, though it is called as one is.
+    fn words(&self, name: &str) -> Option<&[Box<str>]> {
         match name {
-            "roles" if !self.roles.is_empty() => Some(list(&self.roles)),
-            "scopes" if !self.scopes.is_empty() => Some(list(&self.scopes)),
-            name => text(self.claim(name)?),
+            "roles" => Some(&self.roles),
+            "scopes" => Some(&self.scopes),
+            _ => None,
         }
     }
 }
@@ -148,15 +176,45 @@ fn text(value: &Value) -> Option<Cow<'_, [u8]>> {
     }
 }
 
-/// Elements with commas between them. One that has a comma itself would pass for two, so its own
-/// are percent-encoded.
+/// Elements with commas between them. One that has a comma itself would pass for two, and one with
+/// blanks at its ends for one without (RFC 9110 §5.6.1), so these are percent-encoded, and `%` with
+/// them.
 fn list(elements: &[Box<str>]) -> Cow<'_, [u8]> {
+    let is_plain = |element: &str| {
+        !element.contains([',', '%']) && !element.starts_with(BLANKS) && !element.ends_with(BLANKS)
+    };
     match elements {
-        [only] if !only.contains(',') => only.as_bytes().into(),
+        [only] if is_plain(only) => only.as_bytes().into(),
         elements => {
-            let elements: Vec<String> =
-                elements.iter().map(|element| element.replace(',', "%2C")).collect();
-            elements.join(",").into_bytes().into()
+            let mut text = String::new();
+            for (number, element) in elements.iter().enumerate() {
+                if number > 0 {
+                    text.push(',');
+                }
+                match is_plain(element) {
+                    true => text.push_str(element),
+                    false => encode(element, &mut text),
+                }
+            }
+            text.into_bytes().into()
+        }
+    }
+}
+
+/// What is no part of a value where it stands at its ends (RFC 9110 §5.5).
+const BLANKS: [char; 2] = [' ', '\t'];
+
+fn encode(element: &str, text: &mut String) {
+    let inner = element.trim_matches(BLANKS);
+    let start = element.len() - element.trim_start_matches(BLANKS).len();
+    for (at, c) in element.char_indices() {
+        let is_at_an_end = !(start..start + inner.len()).contains(&at);
+        match c {
+            ',' => text.push_str("%2C"),
+            '%' => text.push_str("%25"),
+            ' ' if is_at_an_end => text.push_str("%20"),
+            '\t' if is_at_an_end => text.push_str("%09"),
+            c => text.push(c),
         }
     }
 }
@@ -218,5 +276,7 @@ mod tests {
         let value = json!(["a,admin", "b", 3, null]);
         assert_eq!(text(&value).as_deref(), Some(&b"a%2Cadmin,b,3"[..]));
         assert_eq!(list(&["one".into()]).as_ref(), b"one");
+        let blanks = [" admin".into(), "a b\t".into(), "50%".into()];
+        assert_eq!(list(&blanks).as_ref(), b"%20admin,a b%09,50%25");
     }
 }

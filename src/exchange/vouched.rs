@@ -86,7 +86,7 @@ impl Vouched {
     /// Makes the values that are the same for all requests of an identity.
     pub fn of_identity(&self, identity: &Identity) -> Vec<(HeaderName, HeaderValue)> {
         let value = |(name, value): &(HeaderName, FieldValue)| {
-            Some((name.clone(), value.of(&Alone(identity))?))
+            Some((name.clone(), value.of_someone(&Alone(identity))?))
         };
         self.of_identity.iter().filter_map(value).collect()
     }
@@ -97,7 +97,7 @@ impl Vouched {
             fields.insert(name.clone(), value.clone());
         }
         for (name, value) in &self.of_request {
-            if let Some(value) = value.of(&references) {
+            if let Some(value) = value.of_someone(&references) {
                 fields.insert(name.clone(), value);
             }
         }

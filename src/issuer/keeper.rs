@@ -127,12 +127,14 @@ impl<K: KeySet> Issuer<K> {
         if course.read != Some(read) {
             let keys = K::parse(&fetched.body)
                 .map_err(|error| Failure::malformed(format!("the keys at `{address}`: {error}")))?;
-            if keys.is_empty() {
+            let is_empty = keys.is_empty();
+            // An issuer that has no keys any more has withdrawn them, which is not that it is down.
+            self.publish(keys);
+            course.read = Some(read);
+            if is_empty {
                 let message = format!("`{address}` has no key that can be used");
                 return Err(Failure::new(Trouble::NoKeys, message));
             }
-            self.publish(keys);
-            course.read = Some(read);
         }
         let told = fetched.max_age.map(|age| age.clamp(SHORTEST, LONGEST));
         Ok(self.plan.refresh.or(told).unwrap_or(REFRESH))

@@ -24,7 +24,7 @@ pub use way::WayConfig;
 
 use super::{Build, Kind, Policy, Request, Setting};
 use crate::credential::{Authorization, Place};
-use crate::exchange::{Authentication, References, Unproven, UpstreamRequest, Vouched};
+use crate::exchange::{Authentication, Facts, References, Unproven, UpstreamRequest, Vouched};
 use crate::issuer::Issuer;
 use crate::issuer::introspection::Introspector;
 use crate::jose::KeySet;
@@ -34,6 +34,7 @@ use crate::value::{Invalid, Step};
 use challenge::Challenges;
 use found::{Found, Refused};
 use http::StatusCode;
+use http::header::AUTHORIZATION;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::sync::Arc;
@@ -158,6 +159,15 @@ impl Auth {
         &self.ways.places
     }
 
+    /// Tells the client what is wrong with what it has shown, and the log why.
+    fn refuse(&self, facts: &mut Facts, refused: Refused) -> Stop {
+        let challenges = self.challenges.of(&refused);
+        let Refused { way, why, reason, claimed } = refused;
+        facts.cause = Some(reason.into_owned());
+        facts.authentication = Authentication::Refused { way, why, claimed };
+        Rejection::Unauthenticated { why, challenges }.into()
+    }
+
     fn tokens(&self) -> impl Iterator<Item = &Tokens> {
         self.ways.all.iter().filter_map(Way::tokens)
     }
@@ -215,6 +225,11 @@ impl Policy for Auth {
         }
         let mut refused: Option<Refused> = None;
         let mut undecided = None;
+        let mut lines = request.head.headers.get_all(AUTHORIZATION).iter();
+        if lines.nth(1).is_some() {
+            // Whatever leads to somebody: a service might read the other line (RFC 9110 §5.3).
+            return Err(self.refuse(request.facts, Refused::repeated()));
+        }
         for way in &self.ways.all {
             match way.check(request).await {
                 Found::Known(identity) => {
@@ -243,21 +258,11 @@ impl Policy for Auth {
             facts.cause = Some(why.into_owned());
             return Err(Rejection::Undecided.into());
         }
-        let (refused, challenges) = match refused {
-            Some(refused) => {
-                let challenges = self.challenges.of(&refused);
-                (refused, challenges)
-            }
-            None if self.optional => {
-                facts.authentication = Authentication::Anonymous;
-                return Ok(());
-            }
-            None => (Refused::missing(), self.challenges.missing()),
-        };
-        let Refused { way, why, reason, claimed } = refused;
-        facts.cause = Some(reason.into_owned());
-        facts.authentication = Authentication::Refused { way, why, claimed };
-        Err(Rejection::Unauthenticated { why, challenges }.into())
+        if refused.is_none() && self.optional {
+            facts.authentication = Authentication::Anonymous;
+            return Ok(());
+        }
+        Err(self.refuse(facts, refused.unwrap_or_else(Refused::missing)))
     }
 
     /// Takes the credential out of the request, since who has it could ask in the client's name, and

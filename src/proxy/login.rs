@@ -8,6 +8,7 @@ use crate::exchange::{Authentication, References, Unproven};
 use crate::reply::{Rejection, Stop};
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, EXPECT};
+use http::{HeaderValue, Method};
 use pingora::ErrorType;
 use pingora_proxy::Session;
 use std::sync::Arc;
@@ -18,6 +19,10 @@ pub async fn serve(gateway: &Gateway, session: &mut Session, exchange: &mut Exch
     let view = Arc::clone(&exchange.view);
     let login = exchange.route.and_then(|index| view.snapshot.routes[index].answer.login());
     let login = login.expect("a login is routed to");
+    if session.req_header().method != Method::POST {
+        let allow = HeaderValue::from_static("POST");
+        return Rejection::MethodNotAllowed { allow }.into();
+    }
     let body = match Login::accepts(session.req_header()) {
         Ok(()) => in_time(exchange.deadline, body(session, login.max_body)).await,
         Err(rejection) => Err(rejection.into()),

@@ -5,10 +5,11 @@ use super::PasswordHash;
 use super::recent::{Mark, Recent};
 use crate::lock::lock;
 use aws_lc_rs::{hmac, rand};
+use hashbrown::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use zeroize::{Zeroize, Zeroizing};
 
 /// How many checks may wait for their turn.
@@ -42,6 +43,23 @@ pub struct Verifier {
     /// several times as long, and a set for each worker would check every password once for each.
     good: Mutex<Recent>,
     bad: Mutex<Recent>,
+    /// Those that somebody has checked, each with what closes when that is over.
+    flights: Flights,
+}
+
+type Flights = Arc<Mutex<HashMap<Mark, watch::Receiver<()>>>>;
+
+/// A check that is under way; it is over when this is dropped.
+struct Flight {
+    mark: Mark,
+    flights: Flights,
+    _closes: watch::Sender<()>,
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        lock(&self.flights).remove(&self.mark);
+    }
 }
 
 impl Verifier {
@@ -63,7 +81,19 @@ impl Verifier {
             turns: Arc::new(Semaphore::new(at_once)),
             good: Mutex::new(Recent::new(GOOD_FOR, REMEMBERED)),
             bad: Mutex::new(Recent::new(BAD_FOR, REMEMBERED)),
+            flights: Flights::default(),
         }
+    }
+
+    /// Begins a check, or says what closes when the one that is under way is over.
+    fn begin(&self, mark: Mark) -> Result<Flight, watch::Receiver<()>> {
+        let mut flights = lock(&self.flights);
+        if let Some(first) = flights.get(&mark) {
+            return Err(first.clone());
+        }
+        let (closes, over) = watch::channel(());
+        flights.insert(mark, over);
+        Ok(Flight { mark, flights: Arc::clone(&self.flights), _closes: closes })
     }
 
     /// Computes the mark of several texts. Each begins with its length, so that no two lists of
@@ -106,6 +136,17 @@ impl Verifier {
         if let Some(remembered) = self.remembered(&mark, now) {
             return Ok(remembered);
         }
+        // A client with many connections shows the same on all of them: one check is enough, and the
+        // others take no place. Where the first has left, another is the first.
+        let _flight = loop {
+            match self.begin(mark) {
+                Ok(flight) => break flight,
+                Err(mut first) => drop(first.changed().await),
+            }
+            if let Some(remembered) = self.remembered(&mark, now) {
+                return Ok(remembered);
+            }
+        };
         let place = Arc::clone(&self.line).try_acquire_owned().map_err(|_| Busy)?;
         let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|_| Busy)?;
         // Somebody else may have asked the same while this one waited.

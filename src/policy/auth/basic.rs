@@ -5,7 +5,7 @@ use super::maker::Maker;
 use super::token::malformed;
 use super::verified::{self, Key};
 use crate::credential::{Authorization, Basic as Userpass};
-use crate::exchange::Unproven;
+use crate::exchange::{Claimed, Unproven};
 use crate::policy::Build;
 use crate::telemetry::metrics::Way;
 use crate::value::Invalid;
@@ -68,7 +68,7 @@ impl Basic {
                 way: Some(Way::Basic),
                 why: Unproven::Invalid,
                 reason: "nobody has this user and password".into(),
-                claimed: Some(shown.user().into()),
+                claimed: Some(Claimed(shown.user().into())),
             }),
             Err(busy) => Found::Undecided(busy.to_string().into()),
         }

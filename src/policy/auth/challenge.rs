@@ -78,11 +78,6 @@ impl Challenges {
             Unproven::Invalid => &self.invalid,
         })
     }
-
-    /// What a client is told that showed none.
-    pub fn missing(&self) -> Arc<[HeaderValue]> {
-        Arc::clone(&self.missing)
-    }
 }
 
 fn quoted(text: &str) -> Result<String, Invalid> {

@@ -1,6 +1,6 @@
 //! What a way to find out who is asking comes to.
 
-use crate::exchange::{Identity, Unproven};
+use crate::exchange::{Claimed, Identity, Unproven};
 use crate::reply::Reply;
 use crate::telemetry::metrics::Way;
 use std::borrow::Cow;
@@ -30,7 +30,7 @@ pub struct Refused {
     /// What is wrong with it, for the log: without the credential, and without any part of it.
     pub reason: Cow<'static, str>,
     /// Whom it claims to be, where it says so.
-    pub claimed: Option<Box<str>>,
+    pub claimed: Option<Claimed>,
 }
 
 impl Refused {
@@ -41,6 +41,15 @@ impl Refused {
             why: Unproven::Missing,
             reason: "no credential was shown".into(),
             claimed: None,
+        }
+    }
+
+    /// There was more than one.
+    pub fn repeated() -> Self {
+        Refused {
+            why: Unproven::Ambiguous,
+            reason: "there are several lines of Authorization".into(),
+            ..Refused::missing()
         }
     }
 

@@ -179,14 +179,23 @@ impl Jwt {
                         generation = issuer.generation();
                         match issuer.refreshed(kid).await {
                             Ok(keys) => verify(token, &keys, &self.rules, now),
-                            // The other keys are known, and a token of none of them is not good.
-                            Err(Missing::Unknown | Missing::Unavailable) => {
-                                Err(Refusal::UnknownKey)
+                            Err(Missing::Unknown) => Err(Refusal::UnknownKey),
+                            Err(Missing::Unavailable) => {
+                                return Verdict::Undecided(
+                                    "the issuer could not be asked for a key",
+                                );
                             }
                         }
                     }
-                    // A token without a `kid` may be of keys that are newer than those.
-                    (Err(refusal @ (Refusal::Signature | Refusal::UnknownKey)), None) => {
+                    // An issuer may change its keys and not their names, or give them none.
+                    (
+                        Err(
+                            refusal @ (Refusal::Signature
+                            | Refusal::KeyMismatch
+                            | Refusal::UnknownKey),
+                        ),
+                        _,
+                    ) => {
                         generation = issuer.generation();
                         match issuer.newer(&keys).await {
                             Ok(keys) => verify(token, &keys, &self.rules, now),

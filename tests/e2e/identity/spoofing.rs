@@ -406,7 +406,7 @@ async fn every_attempt_fallback_and_copy_tells_the_same() {
         for (number, seen) in all.iter().enumerate().filter_map(|(n, all)| Some((n, all.last()?))) {
             // The circuit is open: the broken one was asked by the first client alone.
             let user = if number == 3 { Some("alice") } else { user };
-            told(seen, user, &format!("{}", seen.target));
+            told(seen, user, &seen.target);
             assert_eq!(seen.get("authorization"), None);
         }
     }
