@@ -30,7 +30,7 @@ use crate::issuer::introspection::Introspector;
 use crate::jose::KeySet;
 use crate::reply::{Rejection, Stop};
 use crate::telemetry::metrics;
-use crate::value::{Invalid, Step};
+use crate::value::{Invalid, Name, Step};
 use challenge::Challenges;
 use found::{Found, Refused};
 use http::StatusCode;
@@ -101,6 +101,12 @@ impl Config {
             session: self.session.clone(),
             forward_auth: self.forward_auth.clone(),
         }
+    }
+
+    /// The services that are asked whether a request may pass.
+    pub fn services(&self) -> impl Iterator<Item = &Name> {
+        let several = self.any_of.iter().flatten().filter_map(|way| way.forward_auth.as_ref());
+        several.chain(&self.forward_auth).map(|forward| &forward.service)
     }
 
     /// Anyone may ask.

@@ -56,14 +56,19 @@ fn used_services(document: &Document) -> HashSet<&str> {
     });
     let blocks = policy_sets.iter().map(|(_, block)| block);
     let blocks = blocks.chain(routes.iter().map(|route| &route.policies)).chain([policies]);
-    let breakers = blocks.map(|block| &block.circuit_breaker);
+    let blocks: Vec<_> = blocks.collect();
+    let auths = blocks.iter().filter_map(|block| match &block.auth {
+        Some(Setting::Set(auth)) => Some(auth.services().map(|name| &**name)),
+        _ => None,
+    });
+    let breakers = blocks.iter().map(|block| &block.circuit_breaker);
     let breakers =
         breakers.chain(services.iter().map(|(_, service)| &service.policies.circuit_breaker));
     let fallbacks = breakers.filter_map(|breaker| match breaker {
         Some(Setting::Set(breaker)) => breaker.fallback.as_ref()?.service.as_deref(),
         _ => None,
     });
-    asked.chain(fallbacks).collect()
+    asked.chain(auths.flatten()).chain(fallbacks).collect()
 }
 
 fn is_everyone(network: Cidr) -> bool {
