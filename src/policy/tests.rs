@@ -80,7 +80,7 @@ fn the_most_specific_object_counts_whole_and_none_switches_it_off() {
 #[test]
 fn an_inherited_auth_decision_counts_and_a_missing_one_is_missing() {
     assert!(compile(&["auth: none", "{}"]).0.auth().is_some());
-    assert!(!compile(&["{}", "{}"]).0.auth().is_some());
+    assert!(compile(&["{}", "{}"]).0.auth().is_none());
 }
 
 #[test]
