@@ -131,3 +131,67 @@ fn letters(name: &str) -> impl Iterator<Item = u8> {
 fn length_bit(length: usize) -> u64 {
     1 << (length % 64)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exchange::{Asserted, sample};
+    use crate::telemetry::metrics::Way;
+    use serde_json::json;
+    use std::sync::Arc;
+
+    fn vouched() -> Vouched {
+        let fields = "{x-user-id: $(identity.sub), x-email: $(identity.email), \
+                      x-asked: $(identity.sub) $(request.method)}";
+        Vouched::compile(&serde_yaml::from_str(fields).unwrap(), None).unwrap()
+    }
+
+    fn fields(names: &[&'static str]) -> HeaderMap {
+        let value = HeaderValue::from_static("theirs");
+        names.iter().map(|name| (HeaderName::from_static(name), value.clone())).collect()
+    }
+
+    #[test]
+    fn a_name_counts_by_its_letters_and_digits_alone() {
+        let mut theirs = fields(&[
+            "x-user-id",
+            "x_user_id",
+            "x.user.id",
+            "x-user_id",
+            "x-email",
+            "x~email",
+            "x_asked",
+        ]);
+        vouched().strip(&mut theirs);
+        assert!(theirs.is_empty(), "{theirs:?}");
+        let others = ["x-user-ids", "x-userid", "xx-user-id", "x-user", "host", "email"];
+        let mut theirs = fields(&others);
+        vouched().strip(&mut theirs);
+        assert_eq!(theirs.len(), others.len());
+    }
+
+    #[test]
+    fn what_is_known_is_set_and_what_is_not_is_left_out() {
+        let vouched = vouched();
+        let mut identity = Identity {
+            way: Way::Jwt,
+            claims: Arc::new(serde_json::Map::from_iter([("sub".to_owned(), json!("ann"))])),
+            roles: Vec::new(),
+            scopes: Vec::new(),
+            consumer: None,
+            expires: None,
+            vouched: Vec::new(),
+            asserted: Asserted::default(),
+        };
+        identity.vouched = vouched.of_identity(&identity);
+        let mut facts = sample::facts();
+        let identity = std::sync::Arc::new(identity);
+        facts.authentication = crate::exchange::Authentication::Known(identity.clone());
+        let head = http::Request::new(()).into_parts().0;
+        let mut ours = HeaderMap::new();
+        vouched.set(&mut ours, &identity, References { head: &head, facts: &facts });
+        assert_eq!(ours["x-user-id"], "ann");
+        assert_eq!(ours["x-asked"], "ann GET");
+        assert!(!ours.contains_key("x-email"));
+    }
+}

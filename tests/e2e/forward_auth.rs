@@ -1,6 +1,6 @@
 //! A service that says whether a request may pass, and who is asking.
 
-use crate::support::{Client, Gateway, Origin, Port, Response, Setup};
+use crate::support::{Client, Gateway, Origin, Port, Response, Setup, check};
 use http::Request;
 
 const DOCUMENT: &str = r#"
@@ -348,4 +348,12 @@ async fn a_client_that_leaves_does_not_wait_for_a_decision() {
     client.send("GET /a HTTP/1.1\r\nHost: a\r\nX-Want: hangs-up\r\n\r\n").await;
     drop(client);
     assert_eq!(wanting(&gateway, "ann").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_service_that_decides_is_one_that_is_used() {
+    let (gate, app) = parts().await;
+    let gateway = Parts::default().start(&at(&gate), &app).await;
+    let (passed, said) = check(&gateway.folder().join("gateway.yaml"));
+    assert!(passed && !said.contains("no route uses"), "{said}");
 }

@@ -60,3 +60,41 @@ impl Source for Answered<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exchange::sample;
+    use serde_json::json;
+
+    fn claim(template: &str, is_text: bool) -> Option<Value> {
+        let body = json!({"id": 7, "name": "ann", "none": null, "yes": true, "of": {"a": [1, 2]}});
+        let mut headers = HeaderMap::new();
+        headers.insert("x-region", "eu".parse().unwrap());
+        let (head, facts) = (http::Request::new(()).into_parts().0, sample::facts());
+        let references = References { head: &head, facts: &facts };
+        let answered = Answered { body: &body, headers: &headers, references };
+        answered.claim(&template.parse().unwrap(), is_text)
+    }
+
+    #[test]
+    fn one_reference_keeps_its_type_unless_it_has_to_be_text() {
+        for (template, kept, text) in [
+            ("$(answer.body.id)", Some(json!(7)), Some(json!("7"))),
+            ("$(answer.body.name)", Some(json!("ann")), Some(json!("ann"))),
+            ("$(answer.body.yes)", Some(json!(true)), Some(json!("true"))),
+            ("$(answer.body.of)", Some(json!({"a": [1, 2]})), None),
+            ("$(answer.body.of.a[1])", Some(json!(2)), Some(json!("2"))),
+            ("$(answer.body.none)", None, None),
+            ("$(answer.body.gone)", None, None),
+            ("$(answer.header.x-region)", Some(json!("eu")), Some(json!("eu"))),
+            ("u-$(answer.body.id)", Some(json!("u-7")), Some(json!("u-7"))),
+            ("u-$(answer.body.gone)", None, None),
+            ("u-$(answer.body.none)", None, None),
+            ("fixed", Some(json!("fixed")), Some(json!("fixed"))),
+        ] {
+            assert_eq!(claim(template, false), kept, "{template}");
+            assert_eq!(claim(template, true), text, "{template}");
+        }
+    }
+}

@@ -85,6 +85,15 @@ impl Session {
             let message = "browsers keep no cookie for all sites that is not `secure`";
             return Err(Invalid::new(message).under("same_site"));
         }
+        let is_of_host = name.starts_with("__Host-");
+        if (is_of_host || name.starts_with("__Secure-")) && !is_secure {
+            let message = format!("browsers keep no cookie `{name}` that is not `secure`");
+            return Err(Invalid::new(message).under("cookie"));
+        }
+        if is_of_host && (path != "/" || config.domain.is_some()) {
+            let message = format!("browsers keep `{name}` for all paths of one host alone");
+            return Err(Invalid::new(message).under("cookie"));
+        }
         if is_secure {
             attributes.push_str("; Secure");
         }
@@ -148,6 +157,24 @@ mod tests {
             assert!(session(settings).is_err(), "{settings}");
         }
         assert!(session(", secure: false, same_site: none").is_err());
+    }
+
+    #[test]
+    fn a_prefix_that_browsers_know_is_kept_to() {
+        assert!(session(", cookie: __Host-s").is_ok());
+        assert!(session(", cookie: __Secure-s, path: /app, domain: a.test").is_ok());
+        for settings in [
+            "__Host-s, path: /app",
+            "__Host-s, domain: a.test",
+            "__Host-s, secure: false",
+            "__Secure-s, secure: false",
+        ] {
+            assert!(session(&format!(", cookie: {settings}")).is_err(), "{settings}");
+        }
+    }
+
+    #[test]
+    fn attributes_stand_in_their_order() {
         let plain = session(", secure: false, same_site: strict, domain: a.test").unwrap();
         assert!(plain.attributes.ends_with("; Domain=a.test; SameSite=Strict"));
     }

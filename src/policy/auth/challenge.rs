@@ -91,3 +91,50 @@ fn quoted(text: &str) -> Result<String, Invalid> {
 fn value(text: String) -> Result<HeaderValue, Invalid> {
     HeaderValue::try_from(text).map_err(|_| Invalid::new("this is not a header value"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(ways: &[Way], basic: Option<&str>, way: Option<Way>, why: Unproven) -> Vec<String> {
+        let challenges = Challenges::new(ways, "shop", basic).unwrap();
+        let refused = Refused { way, why, reason: "".into(), claimed: None };
+        let lines = challenges.of(&refused);
+        lines.iter().map(|line| line.to_str().unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn who_showed_nothing_is_told_of_every_way_and_of_no_error() {
+        let ways = [Way::Jwt, Way::Basic, Way::ApiKey, Way::Session, Way::ForwardAuth];
+        let told = told(&ways, Some("staff"), None, Unproven::Missing);
+        let expected = [
+            "Bearer realm=\"shop\"",
+            "Basic realm=\"staff\", charset=\"UTF-8\"",
+            "ApiKey realm=\"shop\"",
+            "Cookie realm=\"shop\"",
+        ];
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_token_is_said_of_tokens_alone() {
+        let ways = [Way::Jwt, Way::Session];
+        let token = told(&ways, None, Some(Way::Jwt), Unproven::Expired);
+        assert!(token[0].contains("error=\"invalid_token\""), "{token:?}");
+        assert!(token[0].contains("expired"), "{token:?}");
+        let session = told(&ways, None, Some(Way::Session), Unproven::Expired);
+        assert_eq!(session, ["Bearer realm=\"shop\"", "Cookie realm=\"shop\""]);
+        let several = told(&ways, None, None, Unproven::Ambiguous);
+        assert!(several[0].contains("error=\"invalid_request\""), "{several:?}");
+        // A 401 names a scheme, whatever the way is (RFC 9110 §15.5.2).
+        let forwarded = told(&[Way::ForwardAuth], None, None, Unproven::Missing);
+        assert_eq!(forwarded, ["Bearer realm=\"shop\""]);
+    }
+
+    #[test]
+    fn a_realm_that_would_end_its_quotes_is_refused() {
+        for realm in ["", "a\"b", "a\\b", "a\nb", "é"] {
+            assert!(Challenges::new(&[Way::Jwt], realm, None).is_err(), "{realm}");
+        }
+    }
+}

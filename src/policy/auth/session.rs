@@ -3,6 +3,7 @@
 use super::found::{Found, Refused};
 use super::maker::Maker;
 use super::token::malformed;
+use super::verified::{self, Key};
 use crate::answer::login::session::{NAME, PURPOSE};
 use crate::credential::Place;
 use crate::exchange::Unproven;
@@ -35,6 +36,7 @@ pub struct Session {
     /// Where the cookie stands.
     pub place: Place,
     sealer: Sealer,
+    verifier: u64,
     maker: Maker,
 }
 
@@ -59,6 +61,7 @@ impl Session {
         Ok(Session {
             place: place(config.cookie.as_deref())?,
             sealer: Sealer::new(PURPOSE, &secrets).map_err(|invalid| invalid.under("secret"))?,
+            verifier: verified::verifier(),
             maker: Maker::new(&build.vouched, &build.consumers, &[]),
         })
     }
@@ -75,7 +78,10 @@ impl Session {
                 let expires = claims.get("exp").and_then(serde_json::Value::as_u64);
                 let expires = expires.map(Duration::from_secs);
                 let expires = expires.and_then(|time| SystemTime::UNIX_EPOCH.checked_add(time));
-                Found::Known(self.maker.of_claims(Way::Session, Arc::new(claims), expires))
+                let known = Key::new(self.verifier, sealed.as_bytes());
+                Found::Known(verified::identity(known, expires, || {
+                    self.maker.of_claims(Way::Session, Arc::new(claims), expires)
+                }))
             }
             Err(Unsealed::Expired) => Found::Refused(Refused {
                 why: Unproven::Expired,
