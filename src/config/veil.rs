@@ -52,9 +52,7 @@ fn value_of_secret(line: &[char], start: usize) -> Option<usize> {
     let length = line[start..].iter().take_while(|c| is_word(c)).count();
     let word: String = line[start..start + length].iter().collect();
     // A key that is misspelt has what was meant for the right one.
-    if nearest(&word, SECRET).is_none() {
-        return None;
-    }
+    nearest(&word, SECRET)?;
     let between = |c: &&char| matches!(c, '"' | '\'' | ' ' | '\t');
     let colon = start + length + line[start + length..].iter().take_while(between).count();
     (line.get(colon) == Some(&':')).then_some(colon + 1)

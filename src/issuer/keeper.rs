@@ -130,11 +130,11 @@ impl<K: KeySet> Issuer<K> {
             let is_empty = keys.is_empty();
             // An issuer that has no keys any more has withdrawn them, which is not that it is down.
             self.publish(keys);
-            course.read = Some(read);
             if is_empty {
                 let message = format!("`{address}` has no key that can be used");
                 return Err(Failure::new(Trouble::NoKeys, message));
             }
+            course.read = Some(read);
         }
         let told = fetched.max_age.map(|age| age.clamp(SHORTEST, LONGEST));
         Ok(self.plan.refresh.or(told).unwrap_or(REFRESH))

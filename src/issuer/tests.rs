@@ -119,10 +119,18 @@ async fn keys_are_kept_while_the_issuer_is_down_however_long() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_without_usable_keys_changes_nothing() {
+async fn keys_that_are_withdrawn_are_gone() {
+    let kept = Kept::with("a").await;
+    kept.pages.put(KEYS, r#"{"keys":[]}"#);
+    pass(10 * 60).await;
+    assert_eq!((kept.keys().as_str(), kept.issuer.generation()), ("", 1));
+    assert_eq!(kept.issuer.report().trouble, Some(Trouble::NoKeys));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_no_key_set_changes_nothing() {
     let kept = Kept::with("a").await;
     for (page, trouble) in [
-        (r#"{"keys":[]}"#, Trouble::NoKeys),
         (r#"{"error":"maintenance"}"#, Trouble::Malformed),
         ("<html>", Trouble::Malformed),
         ("", Trouble::Malformed),

@@ -89,10 +89,10 @@ impl Tokens {
         };
         let now = facts.time;
         let key = Key::new(self.verifier, token.as_bytes());
-        if let Some(entry) = verified::find(&key) {
-            if self.holds(&entry, place, now) {
-                return shown(&entry, &facts.connection);
-            }
+        if let Some(entry) = verified::find(&key)
+            && self.holds(&entry, place, now)
+        {
+            return shown(&entry, &facts.connection);
         }
         match self.verify(place, &token, now).await {
             Ok(Verdict::Good(entry)) => {
