@@ -9,6 +9,7 @@ use sluicegate::exchange::{
     Timeouts,
 };
 use sluicegate::exchange::{Trace, UpstreamRequest, request_id};
+use sluicegate::jose::{Algorithm, Signer};
 use sluicegate::policy::authorize::{Asked, Authorize, Verdict};
 use sluicegate::policy::{Block, Build, Chain, Compiler, Kind, Request, Scope, States};
 use sluicegate::shared::Shared;
@@ -86,6 +87,39 @@ fn policies(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// What it costs to find out who is asking: by a token that is known, and by tokens of which each is
+/// new to the worker.
+fn authenticating(criterion: &mut Criterion) {
+    const SECRET: &str = "0123456789abcdef0123456789abcdef";
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let mut facts = facts();
+    let yaml = format!("auth: {{jwt: {{issuer: bench, audience: api, secret: {SECRET}}}}}");
+    let chain = chain(&yaml);
+    let signer = Signer::from_secret(SECRET.as_bytes(), Algorithm::HS256).unwrap();
+    let request = |number: usize| {
+        let claims = serde_json::json!({"iss": "bench", "aud": "api", "sub": number.to_string(),
+            "roles": ["reader", "writer"], "exp": 4_000_000_000_u64});
+        let token = signer.sign("JWT", claims.as_object().unwrap()).unwrap();
+        let request = http::Request::get("/api/users/1").header("host", "api.example.com");
+        let request = request.header("authorization", format!("Bearer {token}"));
+        request.body(()).unwrap().into_parts().0
+    };
+    let mut measure = |name: &str, requests: &[http::request::Parts]| {
+        let mut requests = requests.iter().cycle();
+        criterion.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                let mut states = States::default();
+                let head = requests.next().unwrap();
+                let mut request = Request { head, facts: &mut facts, services: &Nobody };
+                assert!(runtime.block_on(chain.on_request(&mut request, &mut states)).is_ok());
+            });
+        });
+    };
+    measure("auth/known token", &[request(0)]);
+    // More than are remembered, so that none of them is known when it comes round again.
+    measure("auth/new token", &(1..50_000).map(request).collect::<Vec<_>>());
+}
+
 fn authorizing(criterion: &mut Criterion) {
     let yaml = "{all: [scope:orders.read, {claim: department, equals: sales}], not: [tag:blocked]}";
     let policy =
@@ -159,5 +193,5 @@ fn compiling(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, policies, authorizing, ids, compiling);
+criterion_group!(benches, policies, authenticating, authorizing, ids, compiling);
 criterion_main!(benches);

@@ -18,7 +18,7 @@ pub(crate) mod sample;
 mod trace;
 mod vouched;
 
-pub use assertion::{Asserted, Assertion};
+pub use assertion::{Asserted, Assertion, signers};
 pub use certificate::{AlternativeName, BadCertificate, ClientCertificate};
 pub use claims::drop_claims;
 pub use connection::{Connection, InFlight, Listener, Phase, Timeouts};

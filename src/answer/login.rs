@@ -8,7 +8,7 @@
 mod answered;
 pub mod session;
 
-use crate::exchange::{References, Unproven};
+use crate::exchange::{References, Unproven, signers};
 use crate::jose::{Algorithm, Issuing, Signer, check_claim_name, random_id};
 use crate::reply::{Rejection, Reply};
 use crate::upstream::ask::{Ask, AskError, Whom};
@@ -74,8 +74,9 @@ pub struct Config {
 pub struct TokenConfig {
     /// The algorithm that it is signed with.
     pub algorithm: Option<Algorithm>,
-    /// The file of the private key, in PEM; for all algorithms but HS256, HS384 and HS512.
-    pub key: Option<String>,
+    /// Files of private keys in PEM, for all algorithms but HS256, HS384 and HS512: the first signs,
+    /// the others are still published (`identity.jwks`).
+    pub key: Option<OneOrMany<String>>,
     /// The secret, for HS256, HS384 and HS512.
     pub secret: Option<Secret>,
     /// Its `iss`.
@@ -100,8 +101,8 @@ pub struct Login {
     /// How large the client's body may be, in bytes.
     pub max_body: u64,
     user: Option<BodyPath>,
-    /// What signs its tokens, if it gives any.
-    signer: Option<Signer>,
+    /// What signs its tokens, if it gives any: the first does.
+    signers: Vec<Signer>,
     issuing: Issuing,
     claims: Vec<(String, Template)>,
     session: Option<Session>,
@@ -125,12 +126,11 @@ impl Login {
     pub fn compile(config: &Config, whom: Whom, folder: &Path) -> Result<Self, Invalid> {
         let within = |invalid: Invalid| invalid.under("token");
         let TokenConfig { algorithm, key, secret, issuer, audience, ttl, claims } = &config.token;
-        let signer = match algorithm {
+        let signers = match algorithm {
             Some(algorithm) => {
-                let signer = Signer::read(*algorithm, key.as_deref(), secret.as_ref(), folder);
-                Some(signer.map_err(within)?)
+                signers(*algorithm, key.as_deref(), secret.as_ref(), folder).map_err(within)?
             }
-            None if config.session.is_some() && key.is_none() && secret.is_none() => None,
+            None if config.session.is_some() && key.is_none() && secret.is_none() => Vec::new(),
             None => return Err(within(Invalid::new("the key `algorithm` is missing"))),
         };
         if ttl.as_secs() == 0 {
@@ -159,16 +159,16 @@ impl Login {
             limits,
             max_body: config.max_body.map_or(MAX_BODY, |size| size.0),
             user: config.user.clone(),
-            signer,
+            signers,
             issuing,
             claims: claims.iter().map(|(name, claim)| (name.clone(), claim.clone())).collect(),
             session,
         })
     }
 
-    /// What signs its tokens, if it gives any.
-    pub fn signer(&self) -> Option<&Signer> {
-        self.signer.as_ref()
+    /// What signs its tokens, if it gives any: the first does.
+    pub fn signers(&self) -> &[Signer] {
+        &self.signers
     }
 
     /// Walks what its templates refer to beside the service's answer.
@@ -314,7 +314,7 @@ impl Login {
             let cookie = session.cookie(&claims).map_err(|error| failed(&error))?;
             headers.push((SET_COOKIE, cookie));
         }
-        if let Some(signer) = &self.signer {
+        if let Some(signer) = self.signers.first() {
             let token = signer.sign("JWT", &claims);
             body["token"] = token.map_err(|error| failed(&error.to_string()))?.into();
         }

@@ -1,7 +1,7 @@
 //! What services are told of who is asking.
 
-use crate::exchange::{Assertion, Vouched};
-use crate::jose::{Algorithm, Issuing, Signer};
+use crate::exchange::{Assertion, Vouched, signers};
+use crate::jose::{Algorithm, Issuing};
 use crate::value::{Duration, Fields, HeaderName, Invalid, OneOrMany, Secret, Template};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -71,13 +71,8 @@ impl IdentityConfig {
 
 impl AssertionConfig {
     fn compile(&self, folder: &Path) -> Result<Assertion, Invalid> {
-        let signer = |key| Signer::read(self.algorithm, key, self.secret.as_ref(), folder);
-        let signers = match &self.key {
-            Some(keys) => {
-                keys.iter().map(|key| signer(Some(key))).collect::<Result<Vec<_>, _>>()?
-            }
-            None => vec![signer(None)?],
-        };
+        let secret = self.secret.as_ref();
+        let signers = signers(self.algorithm, self.key.as_deref(), secret, folder)?;
         let lifetime = self.ttl.map_or(TTL, |ttl| *ttl);
         if lifetime.as_secs() == 0 {
             return Err(Invalid::new("a token is good for a second at least").under("ttl"));

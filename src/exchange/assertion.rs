@@ -4,13 +4,14 @@
 //! It says the same for all requests of an identity, so that it is signed once for many of them.
 
 use super::Identity;
-use crate::jose::{Issuing, Signer, check_claim_name, random_id};
+use crate::jose::{Algorithm, Issuing, Signer, check_claim_name, random_id};
 use crate::lock::lock;
-use crate::value::{Invalid, Reference, Source, Template};
+use crate::value::{Invalid, Reference, Secret, Source, Template, outside};
 use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
+use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
@@ -121,6 +122,26 @@ impl Assertion {
     }
 }
 
+/// The signers of keys in files that stand beside the document, or the one of a secret: the first
+/// signs, the others are still published.
+///
+/// # Errors
+///
+/// Says which key cannot be read, or does not fit the algorithm.
+pub fn signers(
+    algorithm: Algorithm,
+    keys: Option<&[String]>,
+    secret: Option<&Secret>,
+    folder: &Path,
+) -> Result<Vec<Signer>, Invalid> {
+    let Some(keys) = keys else { return Ok(vec![Signer::new(algorithm, None, secret)?]) };
+    let signer = |key: &String| {
+        let pem = outside::file(folder, key).map_err(|invalid| invalid.under("key"))?;
+        Signer::new(algorithm, Some(&pem), secret)
+    };
+    keys.iter().map(signer).collect()
+}
+
 /// A claim: one that is a single claim of the identity keeps its type.
 fn claim(template: &Template, identity: &Identity) -> Option<Value> {
     if let Some(Reference::Identity(name)) = template.as_reference() {
@@ -148,7 +169,7 @@ impl Source for Alone<'_> {
 mod tests {
     use super::*;
     use crate::exchange::Consumer;
-    use crate::jose::{Algorithm, Algorithms, KeySet, LEEWAY, MAX_SIZE, Rules, Token, verify};
+    use crate::jose::{Algorithms, KeySet, LEEWAY, MAX_SIZE, Rules, Token, verify};
     use crate::telemetry::metrics::Way;
     use serde_json::json;
     use std::sync::Arc;

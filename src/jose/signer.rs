@@ -19,9 +19,6 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 use std::fmt;
-use std::fs;
-use std::path::Path;
-use zeroize::Zeroizing;
 
 /// Signs tokens with one key and one algorithm.
 pub struct Signer {
@@ -49,30 +46,23 @@ enum Key {
 pub struct Unsigned;
 
 impl Signer {
-    /// Makes a signer of a private key in a file, which is found from `folder`, or of a secret,
-    /// whichever the algorithm needs.
+    /// Makes a signer of a private key in PEM or of a secret, whichever the algorithm needs.
     ///
     /// # Errors
     ///
     /// Says which of the two is missing, or is one too many, or does not fit.
-    pub fn read(
+    pub fn new(
         algorithm: Algorithm,
-        key: Option<&str>,
+        key: Option<&[u8]>,
         secret: Option<&Secret>,
-        folder: &Path,
     ) -> Result<Self, Invalid> {
         match (key, secret, algorithm.is_symmetric()) {
-            (_, Some(secret), true) if key.is_none() => {
+            (None, Some(secret), true) => {
                 let signer = Signer::from_secret(secret.reveal().as_bytes(), algorithm);
                 signer.map_err(|invalid| invalid.under("secret"))
             }
-            (Some(file), None, false) => {
-                let path = folder.join(file);
-                let within = |invalid: Invalid| invalid.under("key");
-                let pem = fs::read(&path).map(Zeroizing::new).map_err(|error| {
-                    within(Invalid::new(format!("{} cannot be read: {error}", path.display())))
-                })?;
-                Signer::from_pem(&pem, algorithm).map_err(within)
+            (Some(pem), None, false) => {
+                Signer::from_pem(pem, algorithm).map_err(|invalid| invalid.under("key"))
             }
             (_, _, true) => {
                 Err(Invalid::new(format!("{algorithm} needs a `secret`, and no `key`")))

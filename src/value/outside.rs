@@ -5,6 +5,7 @@ use super::Invalid;
 use std::cell::RefCell;
 use std::fs;
 use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
 
 /// Something outside of requests that a document refers to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,17 +55,34 @@ pub fn look_up(outside: &Outside) -> Result<Option<String>, Invalid> {
     }
 }
 
+/// Reads a file that stands beside the document, such as a key. It is overwritten when it goes.
+///
+/// # Errors
+///
+/// Says why it cannot be read, or that it is too large for what it is to be.
+pub fn file(folder: &Path, name: &str) -> Result<Zeroizing<Vec<u8>>, Invalid> {
+    let path = folder.join(name);
+    check(&path)?;
+    fs::read(&path).map(Zeroizing::new).map_err(|error| failed(&path, &error))
+}
+
+fn failed(path: &Path, error: &std::io::Error) -> Invalid {
+    Invalid::new(format!("{} cannot be read: {error}", path.display()))
+}
+
+fn check(path: &Path) -> Result<(), Invalid> {
+    let refuse = |reason: &str| Err(Invalid::new(format!("{} {reason}", path.display())));
+    let about = fs::metadata(path).map_err(|error| failed(path, &error))?;
+    match about.len() {
+        _ if !about.is_file() => refuse("is no file"),
+        size if size > LARGEST => refuse(&format!("has {size} bytes, a value at most {LARGEST}")),
+        _ => Ok(()),
+    }
+}
+
 fn read(path: &Path) -> Result<String, Invalid> {
-    let refuse = |reason: &str| Invalid::new(format!("{} {reason}", path.display()));
-    let failed = |error: std::io::Error| refuse(&format!("cannot be read: {error}"));
-    let about = fs::metadata(path).map_err(failed)?;
-    if !about.is_file() {
-        return Err(refuse("is no file"));
-    }
-    if about.len() > LARGEST {
-        return Err(refuse(&format!("has {} bytes, a value at most {LARGEST}", about.len())));
-    }
-    let mut text = fs::read_to_string(path).map_err(failed)?;
+    check(path)?;
+    let mut text = fs::read_to_string(path).map_err(|error| failed(path, &error))?;
     if text.ends_with('\n') {
         text.pop();
         if text.ends_with('\r') {

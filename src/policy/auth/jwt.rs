@@ -5,11 +5,9 @@ use crate::credential::Place;
 use crate::issuer::{Issuer, Plan};
 use crate::jose::{Algorithm, Algorithms, KeySet, LEEWAY, MAX_SIZE, Rules};
 use crate::policy::Build;
-use crate::value::{ByteSize, Duration, Invalid, OneOrMany, Secret};
+use crate::value::{ByteSize, Duration, Invalid, OneOrMany, Secret, outside};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use std::fs;
-use std::path::Path;
 use std::sync::Arc;
 
 /// Tokens of one issuer, signed by it (RFC 7519). Exactly one of `secret`, `public_key` and `jwks`
@@ -169,14 +167,14 @@ fn keys(
     let symmetric = typed.and_then(|typed| typed.iter().find(|one| one.is_symmetric()));
     if let Some(file) = &config.public_key {
         let within = |invalid: Invalid| invalid.under("public_key");
-        let text = read(&build.folder, file).map_err(within)?;
+        let text = outside::file(&build.folder, file).map_err(within)?;
         let keys = KeySet::pem(&text).map_err(within)?;
         return fixed(keys, typed);
     }
     match &config.jwks {
         Some(file) if !is_url(file) => {
             let within = |invalid: Invalid| invalid.under("jwks");
-            let text = read(&build.folder, file).map_err(within)?;
+            let text = outside::file(&build.folder, file).map_err(within)?;
             let (keys, skipped) = KeySet::jwks(&text, true).map_err(within)?;
             if keys.is_empty() {
                 let why = skipped.first().map(|one| format!(": {one}")).unwrap_or_default();
@@ -222,10 +220,4 @@ fn fixed(keys: KeySet, typed: Option<Algorithms>) -> Result<(Keys, Algorithms), 
 
 fn is_url(text: &str) -> bool {
     text.starts_with("https://") || text.starts_with("http://")
-}
-
-fn read(folder: &Path, file: &str) -> Result<Vec<u8>, Invalid> {
-    let path = folder.join(file);
-    fs::read(&path)
-        .map_err(|error| Invalid::new(format!("{} cannot be read: {error}", path.display())))
 }

@@ -40,7 +40,7 @@ pub fn routes(
         return None;
     }
     let logins = routes.iter().filter_map(|compiled| compiled.route.answer.login());
-    let signers = vouched.signers().iter().chain(logins.filter_map(|login| login.signer()));
+    let signers = vouched.signers().iter().chain(logins.flat_map(|login| login.signers()));
     let signers: Vec<&Signer> = signers.filter(|signer| signer.kid().is_some()).collect();
     if signers.is_empty() {
         let message = "the gateway signs nothing with a key that could be published";
