@@ -101,7 +101,10 @@ impl fmt::Debug for Authorization<'_> {
 fn token68(text: &[u8]) -> Option<&str> {
     let padding = text.iter().rev().take_while(|&&byte| byte == b'=').count();
     let characters = &text[..text.len() - padding];
-    let good = !characters.is_empty() && characters.iter().all(|&byte| is(byte, TOKEN68));
+    // By sixteens, since a look for the first that is wrong after each byte costs as much as the byte.
+    let are_good =
+        |some: &[u8]| some.iter().fold(TOKEN68, |all, &byte| all & CLASSES[usize::from(byte)]) != 0;
+    let good = !characters.is_empty() && characters.chunks(16).all(are_good);
     // What is checked above is ASCII; asking again is cheaper than being wrong.
     if good { std::str::from_utf8(text).ok() } else { None }
 }
