@@ -48,10 +48,12 @@ impl<K: KeySet> Issuer<K> {
             self.wait_until(due).await;
             lock(&self.desk).begin();
             let outcome = self.round(fetch, &mut course).await;
-            let succeeded = outcome.is_ok();
+            // Who says that it has no keys has answered: a key that is asked for is not there.
+            let no_keys = |failure: &Failure| failure.trouble == Trouble::NoKeys;
+            let answered = outcome.as_ref().err().is_none_or(no_keys);
             due = Instant::now() + self.judge(outcome, &mut course);
             // Whatever came of it is published before anyone who waits is told of its end.
-            lock(&self.desk).end(succeeded, Instant::now());
+            lock(&self.desk).end(answered, Instant::now());
             self.rounds.send_modify(|rounds| *rounds += 1);
         }
     }
@@ -96,7 +98,7 @@ impl<K: KeySet> Issuer<K> {
                 let trouble = failure.trouble;
                 if self.figures.failed(&failure) {
                     let keys = self.keys().map_or(0, |keys| keys.len());
-                    tracing::warn!(issuer, ?trouble, %failure, keys, "issuer has trouble, the keys that are known stay");
+                    tracing::warn!(issuer, ?trouble, %failure, keys, "issuer has trouble");
                 } else {
                     tracing::debug!(issuer, ?trouble, %failure, "issuer still has trouble");
                 }

@@ -124,6 +124,7 @@ async fn keys_that_are_withdrawn_are_gone() {
     kept.pages.put(KEYS, r#"{"keys":[]}"#);
     pass(10 * 60).await;
     assert_eq!((kept.keys().as_str(), kept.issuer.generation()), ("", 1));
+    assert_eq!(kept.ask("a").await, Err(Missing::Unknown));
     assert_eq!(kept.issuer.report().trouble, Some(Trouble::NoKeys));
 }
 
