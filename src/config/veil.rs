@@ -43,6 +43,17 @@ fn veil_users(line: &mut [char]) {
     }
 }
 
+/// Whether a key is that of a secret, or is misspelt and was meant to be. Few misspell the first
+/// letter, and without that `path` would be a `hash`.
+fn is_secret(word: &str) -> bool {
+    let meant =
+        nearest(word, SECRET).filter(|meant| meant.as_bytes().first() == word.as_bytes().first());
+    SECRET.contains(&word) || meant.is_some_and(|meant| !PLAIN.contains(&meant))
+}
+
+/// Those whose misspellings are other words.
+const PLAIN: [&str; 2] = ["basic", "user"];
+
 /// Where a value begins, if a secret key begins at `start`.
 fn value_of_secret(line: &[char], start: usize) -> Option<usize> {
     let is_word = |c: &char| c.is_alphanumeric() || *c == '_';
@@ -51,8 +62,9 @@ fn value_of_secret(line: &[char], start: usize) -> Option<usize> {
     }
     let length = line[start..].iter().take_while(|c| is_word(c)).count();
     let word: String = line[start..start + length].iter().collect();
-    // A key that is misspelt has what was meant for the right one.
-    nearest(&word, SECRET)?;
+    if !is_secret(&word) {
+        return None;
+    }
     let between = |c: &&char| matches!(c, '"' | '\'' | ' ' | '\t');
     let colon = start + length + line[start + length..].iter().take_while(between).count();
     (line.get(colon) == Some(&':')).then_some(colon + 1)
@@ -123,6 +135,8 @@ mod tests {
             "token: {algorithm: HS256, ttl: 1h}",
             "my_secret: none",
             "a: secret",
+            "access_log: {format: json, path: stdout}",
+            "{name: acme, tier: business, use: [a], hosts: b}",
         ] {
             told(line, line);
         }
