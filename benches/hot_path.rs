@@ -5,8 +5,7 @@ use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use http::HeaderValue;
 use sluicegate::config::Loaded;
 use sluicegate::exchange::{
-    Asserted, Authentication, Connection, Consumer, Facts, Identity, Listener, PathRules, Response,
-    Timeouts,
+    Authentication, Connection, Consumer, Facts, Identity, Listener, PathRules, Response, Timeouts,
 };
 use sluicegate::exchange::{Trace, UpstreamRequest, request_id};
 use sluicegate::jose::{Algorithm, Signer};
@@ -129,14 +128,10 @@ fn authorizing(criterion: &mut Criterion) {
     let serde_json::Value::Object(claims) = claims else { unreachable!() };
     let consumer = Consumer { name: "acme".into(), ..Consumer::default() };
     let mut identity = Identity {
-        way: Way::Jwt,
-        claims: Arc::new(claims),
         roles: vec!["buyer".into()],
         scopes: ["openid", "profile", "orders.read"].map(Box::from).to_vec(),
         consumer: Some(Arc::new(consumer)),
-        expires: None,
-        vouched: Vec::new(),
-        asserted: Asserted::default(),
+        ..Identity::new(Way::Jwt, Arc::new(claims))
     };
     let mut measure = |name: &str, identity: &Identity| {
         criterion.bench_function(name, |bencher| {

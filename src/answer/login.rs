@@ -209,7 +209,7 @@ impl Login {
             let rejection = Rejection::BadRequest("the body is not JSON");
             return Err(Failed { rejection, cause: "the body is not JSON".to_owned() });
         }
-        let head = self.question(references)?;
+        let head = self.question(references, services)?;
         let answer = services.ask(&self.whom, head, body, self.limits).await;
         let answer = answer.map_err(|error| self.unanswered(&error))?;
         let user = self.good(&answer)?;
@@ -218,7 +218,11 @@ impl Login {
     }
 
     /// What the service is asked.
-    fn question(&self, references: References<'_>) -> Result<request::Parts, Failed> {
+    fn question(
+        &self,
+        references: References<'_>,
+        services: &dyn Ask,
+    ) -> Result<request::Parts, Failed> {
         let lacking = || Failed {
             rejection: Rejection::NoPath,
             cause: "the request lacks what the login's path is made of".to_owned(),
@@ -231,7 +235,7 @@ impl Login {
         let facts = references.facts;
         head.headers.insert(CONTENT_TYPE, JSON);
         head.headers.insert(ACCEPT, JSON);
-        head.headers.insert(X_REQUEST_ID, facts.request_id.clone());
+        head.headers.insert(services.request_id(), facts.request_id.clone());
         if let Ok(client) = HeaderValue::try_from(facts.client.to_string()) {
             head.headers.insert(X_FORWARDED_FOR, client);
         }
@@ -325,5 +329,4 @@ impl Login {
 /// When it is worth to ask again for a service that has no endpoint.
 const ASK_AGAIN: time::Duration = time::Duration::from_secs(2);
 
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");

@@ -189,17 +189,12 @@ mod tests {
         let consumer =
             Consumer { name: "acme".into(), tier: Some("gold".into()), ..Consumer::default() };
         Identity {
-            way: Way::Jwt,
-            claims: Arc::new(Map::from_iter([
-                ("sub".into(), json!("u1")),
-                ("age".into(), json!(7)),
-            ])),
             roles: vec!["admin".into()],
-            scopes: Vec::new(),
             consumer: Some(Arc::new(consumer)),
-            expires: None,
-            vouched: Vec::new(),
-            asserted: Asserted::default(),
+            ..Identity::new(
+                Way::Jwt,
+                Arc::new(Map::from_iter([("sub".into(), json!("u1")), ("age".into(), json!(7))])),
+            )
         }
     }
 

@@ -110,6 +110,20 @@ pub struct Consumer {
 }
 
 impl Identity {
+    /// Somebody of whom these claims are known, and nothing else.
+    pub fn new(way: Way, claims: Arc<Map<String, Value>>) -> Self {
+        Identity {
+            way,
+            claims,
+            roles: Vec::new(),
+            scopes: Vec::new(),
+            consumer: None,
+            expires: None,
+            vouched: Vec::new(),
+            asserted: Asserted::default(),
+        }
+    }
+
     /// The subject: who is asking, in one word.
     pub fn subject(&self) -> Option<&str> {
         self.claims.get("sub")?.as_str()
@@ -254,16 +268,7 @@ mod tests {
             "realm_access": {"roles": ["b"]},
         });
         let Value::Object(claims) = claims else { unreachable!() };
-        let identity = Identity {
-            way: Way::Jwt,
-            claims: Arc::new(claims),
-            roles: Vec::new(),
-            scopes: Vec::new(),
-            consumer: None,
-            expires: None,
-            vouched: Vec::new(),
-            asserted: Asserted::default(),
-        };
+        let identity = Identity::new(Way::Jwt, Arc::new(claims));
         assert_eq!(identity.subject(), Some("u1"));
         assert_eq!(identity.claim("https://example.com/roles"), Some(&json!(["a"])));
         assert_eq!(identity.claim("realm_access.roles"), Some(&json!(["b"])));

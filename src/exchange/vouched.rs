@@ -135,7 +135,7 @@ fn length_bit(length: usize) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exchange::{Asserted, sample};
+    use crate::exchange::sample;
     use crate::telemetry::metrics::Way;
     use serde_json::json;
     use std::sync::Arc;
@@ -173,16 +173,10 @@ mod tests {
     #[test]
     fn what_is_known_is_set_and_what_is_not_is_left_out() {
         let vouched = vouched();
-        let mut identity = Identity {
-            way: Way::Jwt,
-            claims: Arc::new(serde_json::Map::from_iter([("sub".to_owned(), json!("ann"))])),
-            roles: Vec::new(),
-            scopes: Vec::new(),
-            consumer: None,
-            expires: None,
-            vouched: Vec::new(),
-            asserted: Asserted::default(),
-        };
+        let mut identity = Identity::new(
+            Way::Jwt,
+            Arc::new(serde_json::Map::from_iter([("sub".to_owned(), json!("ann"))])),
+        );
         identity.vouched = vouched.of_identity(&identity);
         let mut facts = sample::facts();
         let identity = std::sync::Arc::new(identity);

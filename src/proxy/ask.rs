@@ -7,7 +7,7 @@ use crate::upstream::call::{Answer, CallError, Caller, Limits};
 use crate::upstream::{Budget, Endpoint, Timeouts};
 use bytes::Bytes;
 use http::header::HOST;
-use http::request;
+use http::{HeaderName, request};
 use pingora::http::RequestHeader;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -24,6 +24,10 @@ pub struct Asker<'a> {
 }
 
 impl Ask for Asker<'_> {
+    fn request_id(&self) -> &HeaderName {
+        &self.view.snapshot.request_id_header
+    }
+
     fn ask<'a>(
         &'a self,
         whom: &'a Whom,

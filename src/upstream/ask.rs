@@ -4,7 +4,7 @@
 use super::Service;
 use super::call::{Answer, CallError, Limits};
 use bytes::Bytes;
-use http::request;
+use http::{HeaderName, request};
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -21,6 +21,9 @@ pub struct Whom {
 /// What can ask services. A worker can; it is a trait so that who needs an answer does not need to
 /// know the worker.
 pub trait Ask: Sync {
+    /// The field in which services are told the id of a request.
+    fn request_id(&self) -> &HeaderName;
+
     /// Asks an endpoint of a service, and waits for the whole answer. A request that is safe to
     /// repeat, or of which nothing was sent, goes to another endpoint once where the first fails.
     fn ask<'a>(
@@ -48,6 +51,11 @@ pub enum AskError {
 pub struct Nobody;
 
 impl Ask for Nobody {
+    fn request_id(&self) -> &HeaderName {
+        static NAME: HeaderName = HeaderName::from_static("x-request-id");
+        &NAME
+    }
+
     fn ask<'a>(
         &'a self,
         _: &'a Whom,

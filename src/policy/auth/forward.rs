@@ -89,7 +89,7 @@ impl Forward {
 
     /// Asks about a request.
     pub async fn check(&self, head: &request::Parts, facts: &Facts, services: &dyn Ask) -> Found {
-        let question = self.question(head, facts);
+        let question = self.question(head, facts, services);
         match services.ask(&self.whom, question, Bytes::new(), self.limits).await {
             Ok(answer) if answer.head.status.is_success() => {
                 let claims = self.claims(&answer.head.headers);
@@ -105,7 +105,12 @@ impl Forward {
     }
 
     /// What the service is asked: the client's fields, but for those of a body that it does not get.
-    fn question(&self, client: &request::Parts, facts: &Facts) -> request::Parts {
+    fn question(
+        &self,
+        client: &request::Parts,
+        facts: &Facts,
+        services: &dyn Ask,
+    ) -> request::Parts {
         let (mut head, ()) = http::Request::new(()).into_parts();
         (head.method, head.uri) = (Method::GET, self.uri.clone());
         let fields = &mut head.headers;
@@ -116,7 +121,7 @@ impl Forward {
         let is_trusted = facts.connection.trusted;
         if !is_trusted {
             // What a stranger says of who it is and what it asks for is no more than hearsay.
-            drop_claims(fields, &X_REQUEST_ID);
+            drop_claims(fields, services.request_id());
             fields.remove(FORWARDED);
         }
         let target = client.uri.path_and_query().map_or("/", |target| target.as_str());
@@ -134,15 +139,18 @@ impl Forward {
                 value.into_iter().for_each(|value| drop(fields.insert(&name, value)));
             }
         }
-        fields.insert(X_REQUEST_ID, facts.request_id.clone());
+        fields.insert(services.request_id(), facts.request_id.clone());
         facts.trace.set(fields);
         head
     }
 
     fn claims(&self, fields: &HeaderMap) -> Map<String, Value> {
         let claim = |(claim, field): &(String, http::HeaderName)| {
-            let value = fields.get(field)?.to_str().ok()?;
-            Some((claim.clone(), Value::from(value)))
+            // Several lines are one list (RFC 9110 §5.3).
+            let lines: Vec<&[u8]> =
+                fields.get_all(field).iter().map(HeaderValue::as_bytes).collect();
+            let value = String::from_utf8(lines.join(&b", "[..])).ok()?;
+            (!value.is_empty()).then(|| (claim.clone(), Value::from(value)))
         };
         self.claims.iter().filter_map(claim).collect()
     }
@@ -200,7 +208,6 @@ const OF_THE_CONTENT: [http::HeaderName; 8] = [
     RANGE,
 ];
 
-const X_REQUEST_ID: http::HeaderName = http::HeaderName::from_static("x-request-id");
 const FORWARDED_METHOD: http::HeaderName = http::HeaderName::from_static("x-forwarded-method");
 const FORWARDED_URI: http::HeaderName = http::HeaderName::from_static("x-forwarded-uri");
 const FORWARDED_HOST: http::HeaderName = http::HeaderName::from_static("x-forwarded-host");

@@ -1,7 +1,7 @@
 //! From what is known of a caller to an identity: roles, scopes and the fields that tell services.
 
 use super::consumers::Consumers;
-use crate::exchange::{Asserted, Consumer, Identity, Vouched};
+use crate::exchange::{Consumer, Identity, Vouched};
 use crate::telemetry::metrics::Way;
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -62,16 +62,7 @@ impl Maker {
     ) -> Arc<Identity> {
         let scopes = ["scope", "scp"].iter().filter_map(|name| claims.get(*name));
         let scopes = scopes.flat_map(|claim| words(claim, true)).collect();
-        let mut identity = Identity {
-            way,
-            claims,
-            roles: Vec::new(),
-            scopes,
-            consumer,
-            expires,
-            vouched: Vec::new(),
-            asserted: Asserted::default(),
-        };
+        let mut identity = Identity { scopes, consumer, expires, ..Identity::new(way, claims) };
         let claims = self.roles.iter().filter_map(|name| identity.claim(name));
         let mut roles: Vec<Box<str>> = claims.flat_map(|claim| words(claim, false)).collect();
         for role in identity.consumer.iter().flat_map(|consumer| &consumer.roles) {

@@ -198,7 +198,7 @@ impl Hasher for Prefix {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exchange::{Asserted, Identity};
+    use crate::exchange::Identity;
     use crate::telemetry::metrics::Way;
 
     fn key(number: u64) -> Key {
@@ -206,16 +206,7 @@ mod tests {
     }
 
     fn entry(generation: u64) -> Entry {
-        let identity = Identity {
-            way: Way::Jwt,
-            claims: Arc::default(),
-            roles: Vec::new(),
-            scopes: Vec::new(),
-            consumer: None,
-            expires: None,
-            vouched: Vec::new(),
-            asserted: Asserted::default(),
-        };
+        let identity = Identity::new(Way::Jwt, Arc::default());
         let (identity, expires) = (Arc::new(identity), SystemTime::UNIX_EPOCH);
         Entry { identity, expires, jwt: 0, generation, bound_to: None }
     }

@@ -4,7 +4,7 @@ mod messages;
 mod model;
 
 use super::*;
-use crate::exchange::{Asserted, Consumer, Identity};
+use crate::exchange::{Consumer, Identity};
 use crate::telemetry::metrics::Way;
 use serde_json::{Value, json};
 use std::net::IpAddr;
@@ -20,8 +20,6 @@ fn identity(claims: Value) -> Identity {
     let Value::Object(claims) = claims else { unreachable!() };
     let boxed = |texts: &[&str]| texts.iter().map(|text| Box::from(*text)).collect::<Vec<_>>();
     Identity {
-        way: Way::Jwt,
-        claims: Arc::new(claims),
         roles: boxed(&["admin", "Domain Users"]),
         scopes: boxed(&["orders.read", "orders.write"]),
         consumer: Some(Arc::new(Consumer {
@@ -30,9 +28,7 @@ fn identity(claims: Value) -> Identity {
             roles: Vec::new(),
             tags: boxed(&["beta"]),
         })),
-        expires: None,
-        vouched: Vec::new(),
-        asserted: Asserted::default(),
+        ..Identity::new(Way::Jwt, Arc::new(claims))
     }
 }
 

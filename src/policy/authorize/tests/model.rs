@@ -2,7 +2,6 @@
 //! callers, over so few words that they meet.
 
 use super::*;
-use crate::exchange::Asserted;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::fmt::Write;
@@ -130,8 +129,6 @@ impl Caller {
         };
         let claims = self.claims.iter();
         Identity {
-            way: if self.way == "jwt" { Way::Jwt } else { Way::Basic },
-            claims: Arc::new(claims.map(|(name, is)| ((*name).to_owned(), claim(is))).collect()),
             roles: boxed(&self.roles),
             scopes: boxed(&self.scopes),
             consumer: self.consumer.as_ref().map(|(name, tier, tags)| {
@@ -142,9 +139,10 @@ impl Caller {
                     tags: boxed(tags),
                 })
             }),
-            expires: None,
-            vouched: Vec::new(),
-            asserted: Asserted::default(),
+            ..Identity::new(
+                if self.way == "jwt" { Way::Jwt } else { Way::Basic },
+                Arc::new(claims.map(|(name, is)| ((*name).to_owned(), claim(is))).collect()),
+            )
         }
     }
 }
