@@ -11,6 +11,7 @@ mod cookie_line;
 mod field;
 mod identity;
 mod normalise;
+mod options;
 mod parameters;
 pub mod request_id;
 #[cfg(test)]
@@ -26,6 +27,7 @@ pub use cookie_line::one_cookie_line;
 pub use field::FieldValue;
 pub use identity::{Authentication, Claimed, Consumer, Identity, Unproven, find_claim};
 pub use normalise::{EmptySegments, EncodedSlashes, PathRules};
+pub use options::{connection_options, drop_of_the_connection};
 pub use parameters::Parameters;
 pub use trace::Trace;
 pub use vouched::Vouched;

@@ -3,9 +3,11 @@
 use super::Gateway;
 use super::ask::Asker;
 use super::exchange::{Attempts, Exchange};
-use super::head::{connection_options, edit_request};
+use super::head::edit_request;
 use super::{admit, framing, login, target};
-use crate::exchange::{Authentication, Connection, Facts, References, Trace, host, request_id};
+use crate::exchange::{
+    Authentication, Connection, Facts, References, Trace, connection_options, host, request_id,
+};
 use crate::policy::{Request, States, cors};
 use crate::reply::{Rejection, Stop};
 use crate::route::{Asked, Host, Outcome};

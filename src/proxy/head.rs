@@ -5,17 +5,9 @@
 //! written in title case where they are standard and in lower case otherwise, which HTTP reads the
 //! same (RFC 9110 §5.1). It saves a tenth of what a proxied request costs.
 
-use http::header::CONNECTION;
-use http::{HeaderMap, Request, Response, Uri, Version, request, response};
+use http::{Request, Response, Uri, Version, request, response};
 use pingora::http::{RequestHeader, ResponseHeader};
 use std::mem;
-
-/// What the fields `Connection` of a message name (RFC 9110 §7.6.1).
-pub fn connection_options(fields: &HeaderMap) -> impl Iterator<Item = &[u8]> {
-    let lines = fields.get_all(CONNECTION).iter();
-    let options = lines.flat_map(|line| line.as_bytes().split(|&b| b == b','));
-    options.map(<[u8]>::trim_ascii)
-}
 
 /// Edits a request's head. A target in absolute form becomes the path alone (RFC 9112 §3.2.1).
 pub fn edit_request<R>(head: &mut RequestHeader, edit: impl FnOnce(&mut request::Parts) -> R) -> R {

@@ -3,9 +3,9 @@
 use super::admit;
 use super::exchange::Exchange;
 use super::forward::via;
-use super::head::{connection_options, edit_response};
+use super::head::edit_response;
 use super::rest;
-use crate::exchange::Response;
+use crate::exchange::{Response, connection_options};
 use crate::reply::{About, Rejection, Reply, Stop};
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, PROXY_AUTHENTICATE, TE};
 use http::header::{TRAILER, TRANSFER_ENCODING, UPGRADE, VIA};

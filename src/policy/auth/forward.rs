@@ -4,7 +4,7 @@
 
 use super::found::Found;
 use super::maker::Maker;
-use crate::exchange::{Facts, drop_claims, host, one_cookie_line};
+use crate::exchange::{Facts, drop_claims, drop_of_the_connection, host, one_cookie_line};
 use crate::policy::Build;
 use crate::reply::Reply;
 use crate::telemetry::metrics::Way;
@@ -115,7 +115,7 @@ impl Forward {
         (head.method, head.uri) = (Method::GET, self.uri.clone());
         let fields = &mut head.headers;
         *fields = client.headers.clone();
-        drop_hop_by_hop(fields);
+        drop_of_the_connection(fields, &OF_THE_CONNECTION);
         OF_THE_CONTENT.iter().for_each(|name| drop(fields.remove(name)));
         one_cookie_line(client, fields);
         let is_trusted = facts.connection.trusted;
@@ -159,7 +159,7 @@ impl Forward {
 /// The service's answer, for the client: where to log in, for instance.
 fn reply(answer: Answer) -> Reply {
     let mut fields = answer.head.headers.clone();
-    drop_hop_by_hop(&mut fields);
+    drop_of_the_connection(&mut fields, &OF_THE_CONNECTION);
     fields.remove(CONTENT_LENGTH);
     // A cache that kept it would answer others with it.
     fields.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -170,16 +170,6 @@ fn reply(answer: Answer) -> Reply {
         headers.extend(last.clone().map(|name| (name, value)));
     }
     Reply { status: answer.head.status, headers, body: answer.body }
-}
-
-/// Drops what belongs to a connection, and what `Connection` names (RFC 9110 §7.6.1).
-fn drop_hop_by_hop(fields: &mut HeaderMap) {
-    let lines: Vec<HeaderValue> = fields.get_all(CONNECTION).iter().cloned().collect();
-    let named = lines.iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
-    for name in named.filter_map(|name| http::HeaderName::from_bytes(name.trim_ascii()).ok()) {
-        fields.remove(name);
-    }
-    OF_THE_CONNECTION.iter().for_each(|name| drop(fields.remove(name)));
 }
 
 /// What belongs to a connection. `Proxy-` fields are for the next proxy alone (§11.7).

@@ -1,8 +1,9 @@
 //! The head of an attempt that the gateway makes by itself.
 
+use crate::exchange::connection_options;
 use crate::proxy::exchange::Exchange;
 use crate::proxy::forward;
-use crate::proxy::head::{as_http1, connection_options, edit_request};
+use crate::proxy::head::{as_http1, edit_request};
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, PROXY_AUTHORIZATION, TE, TRAILER};
 use http::header::{TRANSFER_ENCODING, UPGRADE};
