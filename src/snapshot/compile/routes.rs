@@ -87,7 +87,8 @@ impl<'a> Routes<'a> {
         let (chain, stages) = self.compiler.compile(&scopes, self.problems.all())?;
         if chain.auth().is_none() {
             let message = format!(
-                "route `{}` has no auth decision, write `auth: none` if anyone may ask",
+                "route `{}` has no auth decision: say who may ask, such as `auth: {{jwt: …}}`, or write \
+                 `auth: none` if anyone may",
                 config.name
             );
             let lost = self.document.written.lost_policies;

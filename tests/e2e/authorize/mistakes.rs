@@ -41,7 +41,7 @@ fn acme() -> String {
 
 #[test]
 fn a_route_has_to_decide_and_is_told_how() {
-    refused("", "", &["route `all` has no auth decision", "write `auth: none` if anyone may ask"]);
+    refused("", "", &["route `all` has no auth decision", "or write `auth: none` if anyone may"]);
     refused("", "authorize: {all: ['role:a']}", &["has no auth decision"]);
     refused("", "auth: {}", &["such as `jwt`", "write `none` if anyone may ask"]);
     refused("", "auth: {optional: true}", &["there is no way to show who one is"]);
