@@ -17,7 +17,10 @@ pub enum Authentication {
     #[default]
     Unasked,
     /// The client showed no credential, and needs none here.
-    Anonymous,
+    Anonymous {
+        /// What it could show, for whoever needs one after all (`WWW-Authenticate`).
+        challenges: Arc<[HeaderValue]>,
+    },
     /// It was found out.
     Known(Arc<Identity>),
     /// What the client showed proves nothing. Limits that count failures go by this.
@@ -60,7 +63,7 @@ impl Authentication {
     pub fn outcome(&self) -> Option<(Option<Way>, Proof)> {
         match self {
             Authentication::Unasked => None,
-            Authentication::Anonymous => Some((None, Proof::Anonymous)),
+            Authentication::Anonymous { .. } => Some((None, Proof::Anonymous)),
             Authentication::Known(identity) => Some((Some(identity.way), Proof::Known)),
             Authentication::Refused { way, why, .. } => Some((
                 *way,

@@ -259,7 +259,8 @@ impl Policy for Auth {
             return Err(Rejection::Undecided.into());
         }
         if refused.is_none() && self.optional {
-            facts.authentication = Authentication::Anonymous;
+            let challenges = self.challenges.of(&Refused::missing());
+            facts.authentication = Authentication::Anonymous { challenges };
             return Ok(());
         }
         Err(self.refuse(facts, refused.unwrap_or_else(Refused::missing)))

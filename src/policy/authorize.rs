@@ -19,6 +19,7 @@ pub use typed::{ItemConfig, MappingConfig};
 pub use word::{KINDS, WAYS};
 
 use super::{Build, Kind, Policy, Request};
+use crate::exchange::{Authentication, Unproven};
 use crate::reply::{Rejection, Stop};
 use crate::value::Invalid;
 use compile::{Groups, Lists};
@@ -27,6 +28,7 @@ use http::HeaderValue;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::fmt;
+use std::sync::Arc;
 
 /// Who may ask, beyond being known: each list that is given must hold. A condition is a text such as
 /// `scope:orders.read`, or a mapping. Where nobody knows who is asking, conditions about that are
@@ -150,9 +152,14 @@ impl Policy for Authorize {
             Verdict::Permitted => return Ok(()),
             Verdict::Refused { reason, missing_scopes } => (reason.to_string(), missing_scopes),
         };
-        let rejection = match missing_scopes {
-            Some(_) => Rejection::InsufficientScope { challenge: self.challenge.clone() },
-            None => Rejection::Forbidden,
+        let rejection = match (&facts.authentication, missing_scopes) {
+            // Nobody is not let in, and somebody might be (RFC 9110 §15.5.2).
+            (Authentication::Anonymous { challenges }, _) if self.needs_identity => {
+                let (why, challenges) = (Unproven::Missing, Arc::clone(challenges));
+                Rejection::Unauthenticated { why, challenges }
+            }
+            (_, Some(_)) => Rejection::InsufficientScope { challenge: self.challenge.clone() },
+            (_, None) => Rejection::Forbidden,
         };
         facts.cause = Some(format!("not authorised: {reason}"));
         Err(rejection.into())

@@ -165,16 +165,19 @@ async fn times_of_the_week_are_held_against_the_clock() {
 #[tokio::test]
 async fn nobody_has_a_role_and_nobody_lacks_one_where_it_is_not_known_who_is_asking() {
     for (authorize, anonymous, alice) in [
-        ("{all: ['role:admin']}", 403, 403),
+        ("{all: ['role:admin']}", 401, 403),
         ("{not: ['role:admin']}", 200, 200),
         ("{any: ['role:admin', 'method:GET']}", 200, 200),
-        ("{all: [{claim: email, present: false}]}", 403, 200),
+        ("{all: [{claim: email, present: false}]}", 401, 200),
+        // Who it is makes no difference here.
+        ("{all: ['method:PUT']}", 403, 403),
         ("{not: ['way:jwt']}", 200, 403),
     ] {
         let (gateway, _origin) = gateway(true, authorize).await;
         let nobody = gateway.request(&request("GET", None, "192.0.2.1")).await;
         assert_eq!(nobody.status, anonymous, "{authorize}");
-        assert_eq!(nobody.get("www-authenticate"), None, "{authorize}");
+        let challenge = nobody.get("www-authenticate");
+        assert_eq!(challenge.is_some(), anonymous == 401, "{authorize}: {challenge:?}");
         let known = gateway.request(&request("GET", Some(&json!({})), "192.0.2.1")).await;
         assert_eq!(known.status, alice, "{authorize}");
     }
