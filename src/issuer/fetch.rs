@@ -5,6 +5,7 @@
 //! that was written down, or that the issuer's metadata name, and nowhere else.
 
 use super::{Address, Failure, Trouble};
+use crate::telemetry::log::causes;
 use reqwest::{Client, Response, StatusCode, header};
 use std::future::Future;
 use std::sync::OnceLock;
@@ -74,7 +75,7 @@ impl Http {
 }
 
 fn no_client(error: &reqwest::Error) -> Failure {
-    Failure::new(Trouble::NoClient, format!("no HTTP client: {}", told(error)))
+    Failure::new(Trouble::NoClient, format!("no HTTP client: {}", causes(error)))
 }
 
 impl Fetch for Http {
@@ -98,7 +99,7 @@ pub(super) fn refused(address: &Address, status: StatusCode, trouble: Trouble) -
 
 /// That a server does not answer.
 pub(super) fn silent(error: &reqwest::Error) -> Failure {
-    Failure::new(Trouble::Silent, format!("no answer: {}", told(error)))
+    Failure::new(Trouble::Silent, format!("no answer: {}", causes(error)))
 }
 
 /// The body, if it is not too large.
@@ -112,20 +113,6 @@ pub(super) async fn body(mut response: Response, largest: usize) -> Result<Vec<u
         body.extend_from_slice(&chunk);
     }
     Ok(body)
-}
-
-/// An error with its causes, without the URL, which the log names by itself.
-fn told(error: &dyn std::error::Error) -> String {
-    let mut told = String::new();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        if !told.is_empty() {
-            told.push_str(": ");
-        }
-        told.push_str(&error.to_string());
-        cause = error.source();
-    }
-    if told.is_empty() { error.to_string() } else { told }
 }
 
 /// `max-age` in a value of `Cache-Control`, in either of its forms (RFC 9111 §5.2).

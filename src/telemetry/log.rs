@@ -65,6 +65,21 @@ fn filter(wanted: Option<&str>) -> (EnvFilter, Option<String>) {
     }
 }
 
+/// Why an error came about: its causes without its own words, which for a request name the URL
+/// and would repeat it each time; its own words where it has no cause.
+pub fn causes(error: &dyn std::error::Error) -> String {
+    let mut told = String::new();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if !told.is_empty() {
+            told.push_str(": ");
+        }
+        told.push_str(&error.to_string());
+        cause = error.source();
+    }
+    if told.is_empty() { error.to_string() } else { told }
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::{self, Write};

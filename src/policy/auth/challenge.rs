@@ -14,8 +14,6 @@ pub struct Challenges {
     expired: Arc<[HeaderValue]>,
     invalid: Arc<[HeaderValue]>,
     ambiguous: Arc<[HeaderValue]>,
-    /// Where something other than a token is wrong.
-    other: Arc<[HeaderValue]>,
 }
 
 impl Challenges {
@@ -63,7 +61,6 @@ impl Challenges {
             ambiguous: with(
                 ", error=\"invalid_request\", error_description=\"more than one credential\"",
             )?,
-            other: with("")?,
         })
     }
 
@@ -73,7 +70,8 @@ impl Challenges {
         Arc::clone(match refused.why {
             Unproven::Missing => &self.missing,
             Unproven::Ambiguous => &self.ambiguous,
-            _ if !is_token => &self.other,
+            // Only of tokens is there more to say.
+            _ if !is_token => &self.missing,
             Unproven::Expired => &self.expired,
             Unproven::Invalid => &self.invalid,
         })

@@ -16,6 +16,7 @@ mod index;
 use super::backoff::Backoff;
 use super::names::{Host, Names};
 use super::{Found, Kind, Reporter, Trouble};
+use crate::telemetry::log::causes;
 use crate::upstream::Address;
 use answer::{Instance, Place, instances};
 use http::HeaderValue;
@@ -175,7 +176,7 @@ impl Consul {
             builder = builder.tls_certs_only([]);
         }
         builder.build().map_err(|error| {
-            Trouble::new(Kind::Failed, format!("no HTTP client: {}", told(&error)))
+            Trouble::new(Kind::Failed, format!("no HTTP client: {}", causes(&error)))
         })
     }
 
@@ -264,21 +265,7 @@ impl fmt::Display for Consul {
 }
 
 fn silent(error: &reqwest::Error) -> Trouble {
-    Trouble::new(Kind::Silent, format!("Consul does not answer: {}", told(error)))
-}
-
-/// An error with its causes, without the URL, in which it would repeat itself each time.
-fn told(error: &dyn std::error::Error) -> String {
-    let mut told = String::new();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        if !told.is_empty() {
-            told.push_str(": ");
-        }
-        told.push_str(&error.to_string());
-        cause = error.source();
-    }
-    if told.is_empty() { error.to_string() } else { told }
+    Trouble::new(Kind::Silent, format!("Consul does not answer: {}", causes(error)))
 }
 
 /// The body, if it is not too large.
