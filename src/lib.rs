@@ -19,6 +19,10 @@ pub mod reply;
 pub mod route;
 pub mod upstream;
 
+pub mod store;
+
+pub mod limit;
+
 pub mod credential;
 pub mod issuer;
 

@@ -1,0 +1,102 @@
+//! How much each caller may do in a time: who has had its share is refused, or waits.
+//!
+//! The algorithms are pure: they are given the time and one caller's state, and say what becomes of
+//! one request. Where the states of all callers are kept is another matter, and so is the clock.
+
+use std::fmt::Debug;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// A moment, in nanoseconds since the Unix epoch: windows begin at the same moment on all gateways,
+/// so that the wall clock counts here and not the one that never steps. What comes of a step is said
+/// by each algorithm.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Time(pub u64);
+
+impl Time {
+    /// A moment of the system's clock; the epoch where it is set before that.
+    pub fn of(time: SystemTime) -> Self {
+        Time::after(time.duration_since(UNIX_EPOCH).unwrap_or_default())
+    }
+
+    /// The moment that is so long after the epoch.
+    pub fn after(span: Duration) -> Self {
+        Time(nanos(span))
+    }
+
+    /// So much later.
+    pub fn plus(self, span: Duration) -> Self {
+        Time(self.0.saturating_add(nanos(span)))
+    }
+
+    /// How long it is from an earlier moment to this one; nothing where that one is later.
+    pub fn since(self, earlier: Time) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// A span in nanoseconds; the longest that there is where it has more (584 years).
+pub(crate) fn nanos(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// What an algorithm says of one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verdict {
+    /// Whether it may go on. What may not has cost nothing.
+    pub outcome: Outcome,
+    /// What is left after it.
+    pub standing: Standing,
+}
+
+/// What becomes of one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It may go on.
+    Admitted,
+    /// It may go on when its turn has come.
+    Queued {
+        /// How long it has to wait.
+        wait: Duration,
+    },
+    /// It may not.
+    Refused {
+        /// After how long the same request would be admitted, if nothing else came meanwhile. None
+        /// where it costs more than there ever is.
+        retry_after: Option<Duration>,
+    },
+}
+
+/// What is left to one caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// How many units it may have in a window, or at once.
+    pub limit: u64,
+    /// How many of them are left now.
+    pub remaining: u64,
+    /// After how long all of them are there again, if it asks for nothing meanwhile.
+    pub reset: Duration,
+}
+
+/// One way to share out what there is.
+pub trait Algorithm: Debug + Send + Sync {
+    /// What it remembers of one caller. The default is one that was never seen.
+    type State: Default + Debug + Send;
+
+    /// Judges a request that costs so many units, and takes them where it is admitted.
+    fn take(&self, state: &mut Self::State, now: Time, cost: u32) -> Verdict;
+
+    /// Takes units whose number only showed afterwards, whether or not they are there: who has had
+    /// more than its share waits for as long as that takes.
+    fn charge(&self, state: &mut Self::State, now: Time, cost: u32);
+
+    /// Gives units back that were taken at `taken` and are not to count. Those of a window that is
+    /// over are not given back to another.
+    fn give_back(&self, state: &mut Self::State, taken: Time, now: Time, cost: u32);
+
+    /// Says what is left, and takes nothing.
+    fn standing(&self, state: &Self::State, now: Time) -> Standing;
+
+    /// How much would be forgiven if the caller were forgotten now, from 0, where it stands like one
+    /// that was never seen, to `u32::MAX`. The least is forgotten first.
+    fn weight(&self, state: &Self::State, now: Time) -> u32;
+}

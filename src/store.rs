@@ -1,0 +1,1 @@
+//! Stores that several gateways share (Redis, Valkey): what one of them counts, all of them know.
