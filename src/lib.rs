@@ -19,9 +19,9 @@ pub mod reply;
 pub mod route;
 pub mod upstream;
 
-pub mod store;
-
 pub mod limit;
+
+pub mod store;
 
 pub mod credential;
 pub mod issuer;

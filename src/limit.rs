@@ -3,7 +3,9 @@
 //! The algorithms are pure: they are given the time and one caller's state, and say what becomes of
 //! one request. Where the states of all callers are kept is another matter, and so is the clock.
 
+use crate::value::Rate;
 use std::fmt::Debug;
+use std::num::NonZeroU32;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A moment, in nanoseconds since the Unix epoch: windows begin at the same moment on all gateways,
@@ -37,6 +39,53 @@ impl Time {
 /// A span in nanoseconds; the longest that there is where it has more (584 years).
 pub(crate) fn nanos(span: Duration) -> u64 {
     u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// One limit, as far as an algorithm goes by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Plan {
+    /// The algorithm.
+    pub kind: Kind,
+    /// How many units in which time.
+    pub rate: Rate,
+    /// How many may come at once, where the algorithm lets any: the size of the bucket.
+    pub burst: NonZeroU32,
+}
+
+/// The algorithms that count units, by the names that they are known by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// `fixed_window`: so many in each window of the clock.
+    FixedWindow,
+    /// `sliding_window_log`: so many in any window, exactly.
+    SlidingWindowLog,
+    /// `sliding_window_counter`: so many in any window, by an estimate from two fixed ones.
+    SlidingWindowCounter,
+    /// `token_bucket`: what is not asked for is saved up, as far as the bucket holds it.
+    TokenBucket,
+    /// `leaky_bucket`: what comes at once leaves one by one.
+    LeakyBucket,
+}
+
+/// What is asked of a store that several gateways share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claim {
+    /// So many are needed: fewer are none.
+    pub least: u32,
+    /// So many are wanted, of which as many as there are are given.
+    pub want: u32,
+}
+
+/// What a store has given of what it was asked for; it has counted it as taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Grant {
+    /// How many units; none where the least that was needed is not there.
+    pub units: u32,
+    /// What is left after it.
+    pub standing: Standing,
+    /// After how long as many as were needed would be there. Zero where they were, and none where
+    /// they never will be.
+    pub retry_after: Option<Duration>,
 }
 
 /// What an algorithm says of one request.
