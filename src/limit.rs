@@ -3,9 +3,33 @@
 //! The algorithms are pure: they are given the time and one caller's state, and say what becomes of
 //! one request. Where the states of all callers are kept is another matter, and so is the clock.
 
-use crate::value::Rate;
+pub mod adaptive;
+pub mod concurrency;
+pub mod fixed_window;
+mod gcra;
+pub mod key;
+pub mod leaky_bucket;
+pub mod lease;
+mod period;
+mod plan;
+pub mod sliding_window_counter;
+pub mod sliding_window_log;
+pub mod table;
+pub mod talkers;
+#[cfg(test)]
+mod tests;
+pub mod token_bucket;
+
+pub use adaptive::Adaptive;
+pub use fixed_window::FixedWindow;
+pub use leaky_bucket::{LeakyBucket, Queue};
+pub use period::Windows;
+pub use plan::{Kind, Plan};
+pub use sliding_window_counter::SlidingWindowCounter;
+pub use sliding_window_log::SlidingWindowLog;
+pub use token_bucket::TokenBucket;
+
 use std::fmt::Debug;
-use std::num::NonZeroU32;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A moment, in nanoseconds since the Unix epoch: windows begin at the same moment on all gateways,
@@ -41,30 +65,20 @@ pub(crate) fn nanos(span: Duration) -> u64 {
     u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// One limit, as far as an algorithm goes by it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Plan {
-    /// The algorithm.
-    pub kind: Kind,
-    /// How many units in which time.
-    pub rate: Rate,
-    /// How many may come at once, where the algorithm lets any: the size of the bucket.
-    pub burst: NonZeroU32,
-}
+/// How much earlier than the latest a moment may be without the clock having stepped back: a thread
+/// reads the clock and may be put aside before it has the state. Such a moment is taken for the
+/// latest. What is further back is a step, after which time goes on from there.
+pub const SKEW: Duration = Duration::from_millis(100);
 
-/// The algorithms that count units, by the names that they are known by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// `fixed_window`: so many in each window of the clock.
-    FixedWindow,
-    /// `sliding_window_log`: so many in any window, exactly.
-    SlidingWindowLog,
-    /// `sliding_window_counter`: so many in any window, by an estimate from two fixed ones.
-    SlidingWindowCounter,
-    /// `token_bucket`: what is not asked for is saved up, as far as the bucket holds it.
-    TokenBucket,
-    /// `leaky_bucket`: what comes at once leaves one by one.
-    LeakyBucket,
+/// A part of a whole as a weight, which is zero for nothing only.
+fn weight(part: u128, whole: u128) -> u32 {
+    if part >= whole {
+        return u32::MAX;
+    }
+    // What a shift loses of a large number is less than a weight can tell.
+    let shift = (u128::BITS - whole.leading_zeros()).saturating_sub(96);
+    let share = ((part >> shift) * u128::from(u32::MAX)) / (whole >> shift);
+    u32::try_from(share).unwrap_or(u32::MAX).max(u32::from(part > 0))
 }
 
 /// What is asked of a store that several gateways share.
@@ -144,6 +158,11 @@ pub trait Algorithm: Debug + Send + Sync {
 
     /// Says what is left, and takes nothing.
     fn standing(&self, state: &Self::State, now: Time) -> Standing;
+
+    /// How many bytes the state of one caller owns at most outside of itself.
+    fn heap(&self) -> usize {
+        0
+    }
 
     /// How much would be forgiven if the caller were forgotten now, from 0, where it stands like one
     /// that was never seen, to `u32::MAX`. The least is forgotten first.

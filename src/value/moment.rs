@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Deserializer};
 
-use super::{Invalid, deserialize_text};
+use super::{Invalid, civil, deserialize_text};
 
 /// A moment, in whole seconds, from 1970 to 9999: written `2026-12-31`, `2026-12-31T23:59:59Z` or
 /// `2026-12-31T23:59:59+01:00`.
@@ -91,8 +91,7 @@ fn within(number: u64, range: RangeInclusive<u64>) -> Option<u64> {
     range.contains(&number).then_some(number)
 }
 
-/// The days since 1970, by Howard Hinnant's `days_from_civil`: years that begin in March have
-/// their leap day at the end.
+/// The days since 1970 of what may be no date.
 fn days(year: u64, month: u64, day: u64) -> Option<u64> {
     const LENGTHS: [u64; 12] = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
     within(year, 1970..=9999)?;
@@ -100,11 +99,7 @@ fn days(year: u64, month: u64, day: u64) -> Option<u64> {
     let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     let longest = LENGTHS[month_index] + u64::from(leap && month == 2);
     within(day, 1..=longest)?;
-    let year = if month <= 2 { year - 1 } else { year };
-    let year_of_era = year % 400;
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    (year / 400 * 146_097 + day_of_era).checked_sub(719_468)
+    Some(civil::days(year, month, day))
 }
 
 impl fmt::Display for Moment {

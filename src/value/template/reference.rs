@@ -27,6 +27,10 @@ pub enum Reference {
     RequestHost,
     /// `request.path`: the path, without its query.
     RequestPath,
+    /// `route.name`: the name of the route.
+    RouteName,
+    /// `service.name`: the name of the service that answers the route, where there is exactly one.
+    ServiceName,
     /// `path.NAME`: the part of the path that the route's pattern calls so, percent-decoded.
     Path(String),
     /// `identity.NAME`: what is known of who is asking, once that was checked: a claim, or one that
@@ -61,12 +65,14 @@ pub enum AnswerPart {
 }
 
 /// The references that are whole words.
-const PLAIN: [(&str, Reference); 9] = [
+const PLAIN: [(&str, Reference); 11] = [
     ("client.ip", Reference::ClientIp),
     ("request.id", Reference::RequestId),
     ("request.method", Reference::RequestMethod),
     ("request.host", Reference::RequestHost),
     ("request.path", Reference::RequestPath),
+    ("route.name", Reference::RouteName),
+    ("service.name", Reference::ServiceName),
     ("consumer.name", Reference::Consumer(ConsumerField::Name)),
     ("consumer.tier", Reference::Consumer(ConsumerField::Tier)),
     ("consumer.roles", Reference::Consumer(ConsumerField::Roles)),
@@ -131,7 +137,7 @@ impl FromStr for Reference {
 /// `127.0.0.1:8080`.
 pub(super) fn looks_like_one(text: &str) -> bool {
     let heads = NAMED.iter().map(|beginning| head(beginning));
-    let heads = heads.chain(["client", "request", "consumer"]);
+    let heads = heads.chain(["client", "request", "route", "service", "consumer"]);
     text.contains(['.', ':']) && nearest(head(text), heads).is_some()
 }
 
@@ -216,6 +222,8 @@ impl fmt::Display for Reference {
             Reference::RequestMethod => f.write_str("request.method"),
             Reference::RequestHost => f.write_str("request.host"),
             Reference::RequestPath => f.write_str("request.path"),
+            Reference::RouteName => f.write_str("route.name"),
+            Reference::ServiceName => f.write_str("service.name"),
             Reference::Consumer(ConsumerField::Name) => f.write_str("consumer.name"),
             Reference::Consumer(ConsumerField::Tier) => f.write_str("consumer.tier"),
             Reference::Consumer(ConsumerField::Roles) => f.write_str("consumer.roles"),

@@ -1,0 +1,45 @@
+//! A bucket of tokens: what is not asked for is saved up, as far as the bucket holds it.
+//!
+//! In any time `t`, a caller is admitted at most `burst + units × t / period`, exactly; `gcra.rs`
+//! says by which arithmetic, and what a step of the clock does. A request that costs more than the
+//! bucket holds is never admitted. One that was charged afterwards for more than there was owes the
+//! rest, and is admitted when that has come in.
+
+use super::gcra::{Arrival, Gcra};
+use super::{Algorithm, Plan, Standing, Time, Verdict};
+use std::time::Duration;
+
+/// The algorithm `token_bucket`.
+#[derive(Debug, Clone, Copy)]
+pub struct TokenBucket(Gcra);
+
+impl TokenBucket {
+    /// A bucket as large as the plan's burst, into which a token falls every period over units.
+    pub fn new(plan: &Plan) -> Self {
+        TokenBucket(Gcra::new(plan, 0, Duration::ZERO))
+    }
+}
+
+impl Algorithm for TokenBucket {
+    type State = Arrival;
+
+    fn take(&self, state: &mut Arrival, now: Time, cost: u32) -> Verdict {
+        self.0.take(state, now, cost)
+    }
+
+    fn charge(&self, state: &mut Arrival, now: Time, cost: u32) {
+        self.0.charge(state, now, cost);
+    }
+
+    fn give_back(&self, state: &mut Arrival, taken: Time, now: Time, cost: u32) {
+        self.0.give_back(state, taken, now, cost);
+    }
+
+    fn standing(&self, state: &Arrival, now: Time) -> Standing {
+        self.0.standing(state, now)
+    }
+
+    fn weight(&self, state: &Arrival, now: Time) -> u32 {
+        self.0.weight(state, now)
+    }
+}
