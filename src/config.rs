@@ -13,6 +13,7 @@ mod load;
 mod mirror;
 mod mistake;
 mod or_text;
+mod overload;
 mod reader;
 mod route;
 pub mod schema;
@@ -32,6 +33,7 @@ pub use load::Loaded;
 pub use mirror::{DiffConfig, MirrorConfig};
 pub use mistake::{Mistake, Report, Severity};
 pub use or_text::OrText;
+pub use overload::{AcceptConfig, Amount, LagConfig, MemoryConfig, OverloadConfig};
 pub use route::{MatchConfig, PathConfig, RouteConfig};
 pub use service::{
     AlgorithmConfig, AttemptPolicies, BalancingConfig, ConsulConfig, DnsConfig, EndpointConfig,
@@ -42,6 +44,7 @@ pub use telemetry::{AccessLogConfig, RequestIdConfig, TelemetryConfig, Word};
 
 use crate::policy::Block;
 use crate::policy::auth::consumers::ConsumerConfig;
+use crate::store::StoreConfig;
 use crate::value::schema::word_schema;
 use crate::value::{Duration, Invalid, NameMap, OneOrMany, Template, deserialize_quantity};
 use schemars::JsonSchema;
@@ -73,9 +76,15 @@ pub struct Document {
     /// What is written down about requests.
     #[serde(default)]
     pub telemetry: TelemetryConfig,
+    /// What several gateways share, by name.
+    #[serde(default)]
+    pub stores: NameMap<StoreConfig>,
     /// What services are told of who is asking.
     #[serde(default)]
     pub identity: IdentityConfig,
+    /// When the gateway refuses requests and connections for its own sake; never where it is left
+    /// out.
+    pub overload: Option<OverloadConfig>,
     /// How the process ends.
     #[serde(default)]
     pub shutdown: ShutdownConfig,

@@ -52,10 +52,14 @@ pub struct Facts {
     pub trace: Trace,
     /// The client's address, as far as trusted proxies vouch for it; otherwise the peer's.
     pub client: IpAddr,
+    /// What its route is called, once that is known.
+    pub names: Option<Arc<Names>>,
     /// Where the path's named parts are found, once the route is known and if it names any.
     pub parameters: Option<Arc<Parameters>>,
     /// What went wrong, for the log alone.
     pub cause: Option<String>,
+    /// The limit that it is over, if one has refused it.
+    pub limited: Option<Arc<str>>,
     /// Who is asking, as far as that was asked.
     pub authentication: Authentication,
     /// The connection that it came on.
@@ -75,6 +79,15 @@ impl Facts {
             _ => None,
         }
     }
+}
+
+/// What a route and the service that answers it are called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Names {
+    /// The route's name.
+    pub route: Box<str>,
+    /// The service's, where there is exactly one.
+    pub service: Option<Box<str>>,
 }
 
 /// A request on its way to a service: an owned copy of the head, made anew for each attempt.
@@ -124,6 +137,10 @@ impl Source for References<'_> {
             Reference::RequestMethod => Some(self.head.method.as_str().as_bytes().into()),
             Reference::RequestHost => Some(host(self.head).into()),
             Reference::RequestPath => Some(self.head.uri.path().as_bytes().into()),
+            Reference::RouteName => Some(self.facts.names.as_ref()?.route.as_bytes().into()),
+            Reference::ServiceName => {
+                Some(self.facts.names.as_ref()?.service.as_ref()?.as_bytes().into())
+            }
             Reference::Header(name) => self.head.headers.get(name).map(|v| v.as_bytes().into()),
             Reference::Query(name) => query(self.head.uri.query()?, name),
             Reference::Path(name) => {

@@ -20,6 +20,7 @@ pub mod route;
 pub mod upstream;
 
 pub mod limit;
+pub mod overload;
 
 pub mod store;
 
@@ -39,3 +40,5 @@ pub mod snapshot;
 pub mod proxy;
 
 pub mod server;
+
+pub mod console;

@@ -3,6 +3,7 @@
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use sluicegate::config::{Report, schema};
+use sluicegate::console::Console;
 use sluicegate::server::{self, End};
 use sluicegate::shared::Shared;
 use sluicegate::snapshot::{self, Compiled, Overview};
@@ -56,6 +57,26 @@ enum Command {
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
+    /// Shows the limits of a gateway that runs, or how one caller stands with one of them.
+    ///
+    /// Exits with 1 when the gateway cannot be asked, or does not know the limit.
+    RateLimits {
+        /// The configuration that it runs with: it says where its admin listener is.
+        #[arg(short, long, value_name = "FILE")]
+        config: PathBuf,
+        /// A limit, by its name or by its scope and name (`routes.login:attempts`).
+        #[arg(requires = "key")]
+        limit: Option<String>,
+        /// The caller: what the limit's key becomes for it, such as its address.
+        #[arg(long)]
+        key: Option<String>,
+        /// The tier that the caller is in, where the limit has tiers.
+        #[arg(long)]
+        tier: Option<String>,
+        /// Lets the caller begin anew.
+        #[arg(long, requires = "limit", conflicts_with = "tier")]
+        reset: bool,
+    },
     /// Prints the JSON Schema (draft 2020-12) of configurations, for editors.
     Schema {
         /// As a schema, or as a reference to read.
@@ -96,6 +117,18 @@ fn main() -> ExitCode {
         Command::Run { config } => run(&config),
         Command::Check { config, format } => check(&config, format),
         Command::Routes { config, format } => routes(&config, format),
+        Command::RateLimits { config, limit, key, tier, reset } => {
+            let asked = Console::of(&config).and_then(|console| match limit.zip(key) {
+                None => console.limits().map(Some),
+                Some((limit, key)) if reset => console.reset(&limit, &key).map(|()| None),
+                Some((limit, key)) => console.caller(&limit, &key, tier.as_deref()).map(Some),
+            });
+            match asked {
+                Ok(Some(answer)) => print(format!("{answer:#}\n").as_bytes()),
+                Ok(None) => ExitCode::SUCCESS,
+                Err(error) => fail(&error),
+            }
+        }
         Command::Schema { format } => schema(format),
         Command::Completions { shell } => {
             let mut text = Vec::new();

@@ -8,15 +8,20 @@
 pub mod auth;
 pub mod authorize;
 pub mod circuit_breaker;
+pub mod concurrency_limit;
 pub mod cors;
 pub mod deprecation;
 pub mod ip_filter;
+pub mod rate_limit;
 pub mod request_size;
 pub mod retry;
 pub mod timeouts;
 pub mod transform;
 
 mod build;
+mod exempt;
+mod key;
+mod named;
 mod setting;
 #[cfg(test)]
 mod tests;
@@ -29,13 +34,14 @@ use crate::reply::{Rejection, Stop};
 use crate::upstream::ask::Ask;
 use crate::value::{Invalid, Reference, Step};
 use bytes::Bytes;
-use http::request;
+use http::{StatusCode, request};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// One kind of thing that a `policies:` block may set.
 pub trait Kind: Sized + Send + Sync + 'static {
@@ -54,6 +60,16 @@ pub trait Kind: Sized + Send + Sync + 'static {
             Setting::Off => None,
             Setting::Set(config) => Some(config),
         }
+    }
+
+    /// Takes in what one scope says, before it is joined to what others say: for kinds of which
+    /// each scope's share means something by itself. Runs once for each scope.
+    ///
+    /// # Errors
+    ///
+    /// Refuses what means nothing; it is told at this scope.
+    fn said(config: Self::Config, _scope: &str, _build: &Build) -> Result<Self::Config, Invalid> {
+        Ok(config)
     }
 
     /// Turns what was typed into what it means.
@@ -80,7 +96,18 @@ pub trait Policy: Kind {
     /// What it remembers of one request; seen by this policy alone.
     type State: Default + Send + Sync;
 
-    /// Acts on a routed request, before anything answers it. Runs once for each request.
+    /// Acts on a routed request before anybody asks who is asking: what is judged here need not be
+    /// known. Runs once for each request, before any policy's [`Policy::on_request`].
+    fn on_arrival(
+        &self,
+        _request: &mut Request<'_>,
+        _state: &mut Self::State,
+    ) -> impl Future<Output = Result<(), Stop>> + Send {
+        async { Ok(()) }
+    }
+
+    /// Acts on a routed request, before anything answers it; who is asking is known once `auth` has
+    /// had its turn. Runs once for each request.
     fn on_request(
         &self,
         _request: &mut Request<'_>,
@@ -110,6 +137,21 @@ pub trait Policy: Kind {
 
     /// Acts on the head of the answer, whoever gave it. Runs once, in the reverse order.
     fn on_response(&self, _response: &mut Response<'_>, _state: &mut Self::State) {}
+
+    /// Learns how the exchange went, when it is over. Runs once, whoever answered and however it
+    /// ended.
+    fn on_finish(&self, _finished: &Finished<'_>, _state: &mut Self::State) {}
+}
+
+/// An exchange that is over.
+#[derive(Debug)]
+pub struct Finished<'a> {
+    /// What the client got; nothing where it left before it had an answer.
+    pub status: Option<StatusCode>,
+    /// What is known of the request.
+    pub facts: &'a Facts,
+    /// How long it took.
+    pub duration: Duration,
 }
 
 /// A place where a `policies:` block stands.
@@ -119,6 +161,8 @@ pub struct Scope<'a> {
     pub id: usize,
     /// Where in the document it stands.
     pub at: Vec<Step>,
+    /// Its name, which it keeps where others come and go.
+    pub name: String,
     /// What it says.
     pub block: &'a Block,
 }
@@ -141,9 +185,20 @@ impl Said {
     }
 }
 
-/// What was compiled of one kind, by the scopes that had a say in it, so that routes that say the
-/// same share it, and what is wrong is told once.
-type Memo<K> = HashMap<Vec<usize>, Result<Option<Arc<K>>, Told>>;
+/// What was compiled of one kind, so that routes that say the same share it, and what is wrong is
+/// told once.
+struct Memo<K: Kind> {
+    /// By the scopes that had a say in it.
+    compiled: HashMap<Vec<usize>, Result<Option<Arc<K>>, Told>>,
+    /// What each scope says.
+    said: HashMap<usize, Result<Setting<K::Config>, Told>>,
+}
+
+impl<K: Kind> Default for Memo<K> {
+    fn default() -> Self {
+        Memo { compiled: HashMap::new(), said: HashMap::new() }
+    }
+}
 
 /// It is wrong, and that was told.
 #[derive(Debug, Clone, Copy)]
@@ -160,20 +215,36 @@ fn resolve<K: Kind>(
 ) -> Result<Option<Arc<K>>, Told> {
     let said = || scopes.iter().filter_map(|scope| Some((scope, setting(scope.block)?)));
     let key: Vec<usize> = said().map(|(scope, _)| scope.id).collect();
-    if let Some(known) = memo.get(&key) {
+    if let Some(known) = memo.compiled.get(&key) {
         return known.clone();
     }
-    let config = said().fold(None, |outer, (_, inner)| K::fold(outer, inner.clone()));
-    let compiled = config.map(|config| K::compile(&config, build)).transpose();
-    let compiled = compiled.map(|kind| kind.map(Arc::new)).map_err(|mut invalid| {
-        // The most specific scope had the last word, so the mistake is most likely there.
+    let mut tell = |mut invalid: Invalid, scope: Option<&Scope<'_>>| {
         invalid.at.insert(0, name.into());
-        let at = said().last().map_or(&[][..], |(scope, _)| &scope.at);
+        let at = scope.map_or(&[][..], |scope| &scope.at);
         invalid.at.splice(0..0, at.iter().cloned());
         wrong.push(invalid);
         Told
+    };
+    let mut config = Ok(None);
+    for (scope, setting) in said() {
+        let inner = memo.said.entry(scope.id).or_insert_with(|| match setting {
+            Setting::Off => Ok(Setting::Off),
+            Setting::Set(config) => K::said(config.clone(), &scope.name, build)
+                .map(Setting::Set)
+                .map_err(|invalid| tell(invalid, Some(scope))),
+        });
+        config = match (config, inner) {
+            (Ok(outer), Ok(inner)) => Ok(K::fold(outer, inner.clone())),
+            _ => Err(Told),
+        };
+    }
+    let compiled = config.and_then(|config| {
+        let compiled = config.map(|config| K::compile(&config, build)).transpose();
+        // The most specific scope had the last word, so the mistake is most likely there.
+        let last = said().last().map(|(scope, _)| scope);
+        compiled.map(|kind| kind.map(Arc::new)).map_err(|invalid| tell(invalid, last))
     });
-    memo.insert(key, compiled.clone());
+    memo.compiled.insert(key, compiled.clone());
     compiled
 }
 
@@ -266,12 +337,15 @@ macro_rules! policies {
                 references
             }
 
-            /// Runs [`Policy::on_request`], first to last.
+            /// Runs [`Policy::on_arrival`] of each, first to last, and then [`Policy::on_request`].
             pub async fn on_request(
                 &self,
                 request: &mut Request<'_>,
                 states: &mut States,
             ) -> Result<(), Stop> {
+                $(if let Some(policy) = &self.$policy {
+                    policy.on_arrival(request, &mut states.$policy).await?;
+                })+
                 $(if let Some(policy) = &self.$policy {
                     policy.on_request(request, &mut states.$policy).await?;
                 })+
@@ -306,6 +380,13 @@ macro_rules! policies {
             pub fn on_response(&self, response: &mut Response<'_>, states: &mut States) {
                 policies!(@reversed self, response, states, [] $($policy)+);
             }
+
+            /// Runs [`Policy::on_finish`], first to last.
+            pub fn on_finish(&self, finished: &Finished<'_>, states: &mut States) {
+                $(if let Some(policy) = &self.$policy {
+                    policy.on_finish(finished, &mut states.$policy);
+                })+
+            }
         }
     };
     (@reversed $self:ident, $response:ident, $states:ident, [$($done:ident)*]) => {
@@ -329,6 +410,10 @@ policies! {
         authorize: authorize::Authorize,
         deprecation: deprecation::Deprecation,
         transform: transform::Transform,
+        concurrency_limit: concurrency_limit::ConcurrencyLimit,
+        // Behind `transform`, so that it sees what a service says a request costs before that is
+        // taken out of the answer.
+        rate_limit: rate_limit::RateLimit,
     }
     // Kinds that a stage of the proxy owns: written in the same block, run by that stage.
     stages {
@@ -348,6 +433,11 @@ impl Chain {
     pub fn judges_nobody(&self) -> bool {
         let is_open = self.auth.as_ref().is_some_and(|auth| auth.is_open());
         is_open && self.authorize.as_ref().is_some_and(|authorize| authorize.needs_identity())
+    }
+
+    /// Its limits, if it has any.
+    pub fn rate_limit(&self) -> Option<&rate_limit::RateLimit> {
+        self.rate_limit.as_deref()
     }
 
     /// Whether one of its policies answers preflights.

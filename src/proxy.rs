@@ -29,6 +29,7 @@ mod watch;
 
 pub use exchange::Exchange;
 
+use crate::overload::WorkerGuard;
 use crate::snapshot::Current;
 use crate::telemetry::access_log::Lines;
 use crate::upstream::call::Caller;
@@ -56,6 +57,8 @@ pub struct Gateway {
     pub caller: Option<Arc<Caller>>,
     /// What it sends copies of requests with, where a route has any.
     pub copies: Option<Copies>,
+    /// What it sheds requests by, where the gateway's overload is watched.
+    pub overload: Option<Arc<WorkerGuard>>,
 }
 
 #[async_trait]

@@ -79,6 +79,14 @@ pub enum Rejection {
         /// The value of `Accept` (RFC 9110 §15.5.16).
         accept: &'static str,
     },
+    /// 429: the client has had its share (RFC 6585 §4).
+    QuotaExceeded {
+        /// The limit that it is over.
+        limit: Arc<str>,
+        /// When the same request would be admitted, if nothing else comes. None where it never
+        /// would.
+        retry_after: Option<Duration>,
+    },
     /// 431: the head is larger than the route takes.
     HeadersTooLarge {
         /// The limit, in bytes.
@@ -104,6 +112,13 @@ pub enum Rejection {
     },
     /// 503: nobody can say at present whether a credential is good.
     Undecided,
+    /// 503: nobody can say at present whether the client has had its share.
+    Uncounted,
+    /// 503: the gateway itself has too much to do. Why is in the log alone.
+    Overloaded {
+        /// When it may be worth to ask again.
+        retry_after: Duration,
+    },
     /// 504: the service did not answer in time.
     GatewayTimeout {
         /// The service's name.
@@ -111,7 +126,8 @@ pub enum Rejection {
     },
 }
 
-/// When it is worth to ask again where nobody could say whether a credential is good.
+/// When it is worth to ask again where nobody could say whether a credential is good, or a share
+/// used up.
 const ASK_AGAIN: Duration = Duration::from_secs(2);
 
 /// What a problem document says of the request that it answers.
@@ -141,6 +157,8 @@ struct Problem<'a> {
     service: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after: Option<u64>,
+    #[serde(rename = "violated-policies", skip_serializing_if = "Option::is_none")]
+    violated: Option<[&'a str; 1]>,
 }
 
 impl Rejection {
@@ -155,12 +173,16 @@ impl Rejection {
             Rejection::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Rejection::ContentTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Rejection::UnsupportedMediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Rejection::QuotaExceeded { .. } => StatusCode::TOO_MANY_REQUESTS,
             Rejection::HeadersTooLarge { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Rejection::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Rejection::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Rejection::NotImplemented(_) => StatusCode::NOT_IMPLEMENTED,
             Rejection::BadGateway { .. } => StatusCode::BAD_GATEWAY,
-            Rejection::Unavailable { .. } | Rejection::Undecided => StatusCode::SERVICE_UNAVAILABLE,
+            Rejection::Unavailable { .. }
+            | Rejection::Undecided
+            | Rejection::Uncounted
+            | Rejection::Overloaded { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Rejection::GatewayTimeout { .. } => StatusCode::GATEWAY_TIMEOUT,
         }
     }
@@ -174,6 +196,8 @@ impl Rejection {
                 "the token does not permit this request".to_owned()
             }
             Rejection::Undecided => "credentials cannot be checked at present".to_owned(),
+            Rejection::Uncounted => "requests cannot be counted at present".to_owned(),
+            Rejection::Overloaded { .. } => "the gateway has too much to do at present".to_owned(),
             Rejection::NotFound => format!("no route matches {} {}", about.method, about.path),
             Rejection::NoPath => {
                 "the request lacks what the path for the service is made of".to_owned()
@@ -189,6 +213,12 @@ impl Rejection {
             }
             Rejection::HeadersTooLarge { limit } => {
                 format!("the request head is larger than {limit} bytes")
+            }
+            Rejection::QuotaExceeded { limit, retry_after: Some(_) } => {
+                format!("the quota of `{limit}` is used up")
+            }
+            Rejection::QuotaExceeded { limit, retry_after: None } => {
+                format!("this request costs more than the quota of `{limit}` ever has")
             }
             Rejection::RequestTimeout => "the request body did not come in time".to_owned(),
             Rejection::Internal => "the gateway could not handle this request".to_owned(),
@@ -220,6 +250,21 @@ impl Rejection {
             Rejection::InsufficientScope { .. } => {
                 Some(("urn:x-sluicegate:problem:insufficient-scope", "Insufficient Scope"))
             }
+            Rejection::QuotaExceeded { .. } => Some((
+                "https://iana.org/assignments/http-problem-types#quota-exceeded",
+                "Quota Exceeded",
+            )),
+            Rejection::Overloaded { .. } => {
+                Some(("urn:x-sluicegate:problem:overloaded", "Gateway Overloaded"))
+            }
+            _ => None,
+        }
+    }
+
+    /// The limits that the request is over (draft-ietf-httpapi-ratelimit-headers-11 §5).
+    fn violated(&self) -> Option<[&str; 1]> {
+        match self {
+            Rejection::QuotaExceeded { limit, .. } => Some([limit]),
             _ => None,
         }
     }
@@ -234,8 +279,12 @@ impl Rejection {
 
     fn retry_after(&self) -> Option<u64> {
         match self {
-            Rejection::Undecided => Some(ASK_AGAIN.as_secs()),
-            Rejection::Unavailable { retry_after, .. } => Some(retry_after.as_secs().max(1)),
+            Rejection::Undecided | Rejection::Uncounted => Some(ASK_AGAIN.as_secs()),
+            Rejection::Unavailable { retry_after, .. } | Rejection::Overloaded { retry_after } => {
+                Some(retry_after.as_secs().max(1))
+            }
+            // Who comes back a part of a second too early would be refused again.
+            Rejection::QuotaExceeded { retry_after, .. } => retry_after.map(whole_seconds),
             _ => None,
         }
     }
@@ -254,6 +303,7 @@ impl Rejection {
                 .then_some(about.path),
             service: self.service(),
             retry_after: self.retry_after(),
+            violated: self.violated(),
         };
         let mut headers = vec![
             (CONTENT_TYPE, HeaderValue::from_static("application/problem+json")),
@@ -276,6 +326,12 @@ impl Rejection {
         body.push(b'\n');
         Reply { status, headers, body: body.into() }
     }
+}
+
+/// A time in seconds, rounded up; at least one.
+pub fn whole_seconds(span: Duration) -> u64 {
+    let part = u64::from(span.subsec_nanos() > 0);
+    span.as_secs().saturating_add(part).max(1)
 }
 
 fn detail(why: Unproven) -> &'static str {
@@ -338,6 +394,26 @@ mod tests {
         let reply = Rejection::MethodNotAllowed { allow: allow.clone() }.reply(&ABOUT);
         assert_eq!(reply.status, 405);
         assert!(reply.headers.contains(&(ALLOW, allow)));
+    }
+
+    #[test]
+    fn who_has_had_its_share_is_told_when_to_come_back() {
+        let limit = Arc::from("plan");
+        let retry_after = Some(Duration::from_millis(29_001));
+        let rejection = Rejection::QuotaExceeded { limit, retry_after };
+        let problem = body(&rejection);
+        assert_eq!(problem["status"], 429);
+        assert!(problem["type"].as_str().unwrap().ends_with("#quota-exceeded"));
+        assert_eq!(problem["violated-policies"][0], "plan");
+        assert_eq!(problem["retryAfter"], 30);
+        let reply = rejection.reply(&ABOUT);
+        assert!(reply.headers.contains(&(RETRY_AFTER, HeaderValue::from(30))));
+    }
+
+    #[test]
+    fn what_never_will_be_admitted_is_not_told_to_come_back() {
+        let rejection = Rejection::QuotaExceeded { limit: Arc::from("plan"), retry_after: None };
+        assert!(body(&rejection).get("retryAfter").is_none());
     }
 
     #[test]

@@ -10,6 +10,8 @@ mod control;
 mod door;
 mod figures;
 mod preface;
+mod pressure;
+mod stores;
 mod worker;
 
 use crate::snapshot::Compiled;

@@ -3,9 +3,16 @@
 //! A configuration is compiled against this: what it names is found here as it was left, so that a
 //! reload forgets neither who is healthy nor who was ejected.
 
+mod limits;
+
+pub use limits::Limits;
+
+use crate::store::{Settings, Store};
+
 use crate::credential::Verifier;
 use crate::issuer::{Issuer, Plan};
 use crate::jose::KeySet;
+use crate::limit::talkers::Talkers;
 use crate::lock::lock;
 use crate::upstream::State;
 use std::collections::HashMap;
@@ -20,6 +27,12 @@ pub struct Shared {
     services: Mutex<HashMap<Box<str>, Arc<State>>>,
     /// Who issues tokens.
     pub issuers: Arc<Issuers>,
+    /// What is remembered of callers.
+    pub limits: Arc<Limits>,
+    /// What several gateways share.
+    pub stores: Stores,
+    /// Which clients are refused most, for metrics.
+    pub talkers: Arc<Talkers>,
     verifier: OnceLock<Arc<Verifier>>,
 }
 
@@ -39,6 +52,25 @@ impl Issuers {
         let issuer = Arc::new(Issuer::new(plan));
         issuers.push(Arc::clone(&issuer));
         issuer
+    }
+}
+
+/// The stores, each with its connection.
+#[derive(Debug, Default)]
+pub struct Stores(Mutex<Vec<Arc<Store>>>);
+
+impl Stores {
+    /// The store that is reached so; who asks with the same settings shares it.
+    pub fn of(&self, settings: Settings) -> Arc<Store> {
+        let mut stores = lock(&self.0);
+        if let Some(known) = stores.iter().find(|known| *known.settings() == settings) {
+            return Arc::clone(known);
+        }
+        // Those of a configuration that is gone have no other owner.
+        stores.retain(|known| Arc::strong_count(known) > 1);
+        let store = Arc::new(Store::new(settings));
+        stores.push(Arc::clone(&store));
+        store
     }
 }
 

@@ -17,14 +17,18 @@ pub use view::{Current, ServiceView, View};
 
 use crate::answer::Answer;
 use crate::config::{Loaded, Report, Severity};
-use crate::exchange::{Parameters, Vouched};
+use crate::exchange::{Names, Parameters, Vouched};
 use crate::issuer::Issuer;
 use crate::issuer::introspection::Introspector;
 use crate::jose::KeySet;
+use crate::limit::talkers::Talkers;
+use crate::overload;
 use crate::policy::Chain;
 use crate::policy::auth::Auth;
+use crate::policy::rate_limit::{Limit, RateLimit};
 use crate::route::Matcher;
 use crate::shared::Shared;
+use crate::store::Store;
 use crate::telemetry::access_log::Options;
 use crate::upstream::Service;
 use crate::upstream::adaptive::Priority;
@@ -51,6 +55,10 @@ pub struct Snapshot {
     pub request_id_header: http::HeaderName,
     /// What services are told of who is asking.
     pub vouched: Arc<Vouched>,
+    /// Which clients are refused most, for metrics.
+    pub talkers: Arc<Talkers>,
+    /// What several gateways share.
+    pub stores: Vec<Arc<Store>>,
 }
 
 /// A compiled route.
@@ -81,6 +89,12 @@ impl Snapshot {
         each(self.auths().flat_map(Auth::introspectors))
     }
 
+    /// The limits that hold for some route.
+    pub fn limits(&self) -> Vec<Arc<Limit>> {
+        let chains = self.routes.iter().map(|route| &route.chain);
+        each(chains.filter_map(Chain::rate_limit).flat_map(RateLimit::limits))
+    }
+
     fn auths(&self) -> impl Iterator<Item = &Auth> {
         self.routes.iter().filter_map(|route| route.chain.auth())
     }
@@ -98,6 +112,14 @@ fn each<'a, T: 'a>(shared: impl Iterator<Item = &'a Arc<T>>) -> Vec<Arc<T>> {
 }
 
 impl Route {
+    /// What it and its service are called.
+    pub fn names(&self) -> Names {
+        let only = self.answer.backends().filter(|backends| backends.split.is_none());
+        let only = only.and_then(|backends| backends.all.first());
+        let service = only.map(|backend| (**backend.service.name()).into());
+        Names { route: (*self.name).into(), service }
+    }
+
     /// Whether a service is asked on the gateway's own account, before or in the place of proxying.
     pub fn asks_services(&self) -> bool {
         self.answer.login().is_some() || self.chain.auth().is_some_and(Auth::asks_services)
@@ -117,6 +139,8 @@ pub struct Process {
     pub admin: Option<Admin>,
     /// How the access log is written.
     pub access_log: Options,
+    /// What it bears, where something is said of that.
+    pub overload: Option<overload::Settings>,
     /// How long requests may go on after SIGTERM.
     pub grace: Duration,
 }

@@ -9,6 +9,7 @@ mod amount;
 mod body_path;
 mod bytes;
 mod cidr;
+pub(crate) mod civil;
 mod duration;
 mod fields;
 mod invalid;

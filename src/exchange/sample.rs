@@ -23,8 +23,10 @@ pub fn facts() -> Facts {
         request_id: request_id::keep_or_make(None, SystemTime::UNIX_EPOCH),
         trace: Trace::keep_or_make(&HeaderMap::new()),
         client: peer.ip(),
+        names: None,
         parameters: None,
         cause: None,
+        limited: None,
         authentication: Authentication::default(),
         connection: Arc::new(Connection::new(Arc::new(listener), peer, false, now)),
     }

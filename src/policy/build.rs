@@ -2,7 +2,8 @@
 
 use super::auth::consumers::Consumers;
 use crate::exchange::Vouched;
-use crate::shared::Issuers;
+use crate::shared::{Issuers, Limits};
+use crate::store::Store;
 use crate::upstream::Service;
 use crate::upstream::ask::Whom;
 use crate::value::{Invalid, Name, nearest};
@@ -22,9 +23,34 @@ pub struct Build {
     pub consumers: Arc<Consumers>,
     /// Who issues tokens.
     pub issuers: Arc<Issuers>,
+    /// What is remembered of callers.
+    pub limits: Arc<Limits>,
+    /// The stores by name; none stands in the place of one that is wrong itself.
+    pub stores: Vec<(Name, Option<Arc<Store>>)>,
 }
 
 impl Build {
+    /// Finds a store.
+    ///
+    /// # Errors
+    ///
+    /// Says that nobody has the name, or that who has it is wrong itself.
+    pub fn store(&self, wanted: &Name) -> Result<Arc<Store>, Invalid> {
+        match self.stores.iter().find(|(name, _)| name == wanted) {
+            Some((_, Some(store))) => Ok(Arc::clone(store)),
+            Some((_, None)) => Err(Invalid::new(format!("store `{wanted}` is wrong itself"))),
+            None => {
+                let names = self.stores.iter().map(|(name, _)| name.as_str());
+                Err(Invalid::new(match nearest(wanted, names) {
+                    Some(meant) => {
+                        format!("no store is called `{wanted}`, did you mean `{meant}`?")
+                    }
+                    None => format!("no store is called `{wanted}`"),
+                }))
+            }
+        }
+    }
+
     /// Finds a service that is asked on the policy's own account.
     ///
     /// # Errors

@@ -125,7 +125,7 @@ impl Policy for Cors {
 
     /// Answers a preflight: what it asks for is said in [`Policy::on_response`]. Any other
     /// `OPTIONS` goes on.
-    async fn on_request(
+    async fn on_arrival(
         &self,
         request: &mut Request<'_>,
         state: &mut Preflight,

@@ -55,7 +55,7 @@ impl Kind for IpFilter {
 impl Policy for IpFilter {
     type State = ();
 
-    async fn on_request(&self, request: &mut Request<'_>, _: &mut ()) -> Result<(), Stop> {
+    async fn on_arrival(&self, request: &mut Request<'_>, _: &mut ()) -> Result<(), Stop> {
         let client = request.facts.client;
         let allowed = self.allow.as_ref().is_none_or(|allow| allow.contains(client));
         if allowed && !self.deny.contains(client) {

@@ -47,7 +47,7 @@ impl Kind for RequestSize {
 impl Policy for RequestSize {
     type State = Received;
 
-    async fn on_request(&self, request: &mut Request<'_>, _: &mut Received) -> Result<(), Stop> {
+    async fn on_arrival(&self, request: &mut Request<'_>, _: &mut Received) -> Result<(), Stop> {
         if let Some(limit) = self.headers
             && head_size(request.head) > limit
         {

@@ -15,7 +15,12 @@ fn compile(blocks: &[&str]) -> (Chain, Stages) {
 }
 
 fn scopes(blocks: &[Block]) -> Vec<Scope<'_>> {
-    let scope = |(id, block)| Scope { id, at: vec!["scope".into(), id.into()], block };
+    let scope = |(id, block)| Scope {
+        id,
+        at: vec!["scope".into(), id.into()],
+        name: format!("scope.{id}"),
+        block,
+    };
     blocks.iter().enumerate().map(scope).collect()
 }
 
@@ -35,8 +40,10 @@ async fn lets_in(chain: &Chain, address: &str) -> bool {
         request_id: HeaderValue::from_static("id"),
         trace: Trace::keep_or_make(&http::HeaderMap::new()),
         client,
+        names: None,
         parameters: None,
         cause: None,
+        limited: None,
         authentication: Authentication::default(),
         connection: Arc::new(Connection::new(listener, SocketAddr::new(client, 1), false, now)),
     };
@@ -93,8 +100,12 @@ fn routes_that_say_the_same_share_what_is_compiled() {
     let mut compiled = |route: usize| {
         let scopes = scopes(&blocks);
         let [global, one, other] = &scopes[..] else { unreachable!() };
-        let pick =
-            |scope: &Scope<'_>| Scope { id: scope.id, at: Vec::new(), block: &blocks[scope.id] };
+        let pick = |scope: &Scope<'_>| Scope {
+            id: scope.id,
+            at: Vec::new(),
+            name: String::new(),
+            block: &blocks[scope.id],
+        };
         let route = if route == 1 { one } else { other };
         let picked = [pick(global), pick(route)];
         compiler.compile(&picked, &mut Vec::new()).unwrap().0.request_size.unwrap()

@@ -8,6 +8,7 @@ use super::{admit, framing, login, target};
 use crate::exchange::{
     Authentication, Connection, Facts, References, Trace, connection_options, host, request_id,
 };
+use crate::overload::{CLASS, RETRY_AFTER};
 use crate::policy::{Request, States, cors};
 use crate::reply::{Rejection, Stop};
 use crate::route::{Asked, Host, Outcome};
@@ -60,8 +61,10 @@ pub fn begin(gateway: &Gateway, session: &mut Session) -> Result<Exchange> {
         request_id: request_id::keep_or_make(theirs, time),
         trace: Trace::keep_or_make(fields),
         client: client(fields, &connection),
+        names: None,
         parameters: None,
         cause: None,
+        limited: None,
         authentication: Authentication::default(),
         connection,
     };
@@ -78,6 +81,7 @@ pub fn begin(gateway: &Gateway, session: &mut Session) -> Result<Exchange> {
         // Its id and its line in the log it has all the same.
         rejection: formed.and(normalised).err(),
         in_flight,
+        admitted: None,
     })
 }
 
@@ -97,6 +101,7 @@ pub async fn judge(
     let index = match find(snapshot, host, head) {
         Outcome::Found { rule, path } => {
             facts.parameters = view.parameters(rule, path);
+            facts.names = Some(view.names(rule));
             rule
         }
         Outcome::MethodNotAllowed(allow) => {
@@ -106,6 +111,16 @@ pub async fn judge(
     };
     exchange.route = Some(index);
     let route = &snapshot.routes[index];
+    // Before anything is spent on it: credentials are dear to check.
+    if let Some(overload) = &gateway.overload {
+        match overload.admit(route.priority, || fastrand::u32(..CLASS)) {
+            Ok(admitted) => exchange.admitted = Some(admitted),
+            Err(reason) => {
+                facts.cause = Some(reason.cause().to_owned());
+                return Err(Rejection::Overloaded { retry_after: RETRY_AFTER }.into());
+            }
+        }
+    }
     if let Some(limit) = route.time {
         exchange.deadline = facts.started.checked_add(limit);
         facts.connection.set_deadline(exchange.deadline);

@@ -4,6 +4,7 @@ use super::mirror::Mirroring;
 use super::watch::Watch;
 use crate::answer::Backend;
 use crate::exchange::{Facts, InFlight};
+use crate::overload::Admitted;
 use crate::policy::States;
 use crate::reply::Rejection;
 use crate::snapshot::{Route, View};
@@ -39,6 +40,8 @@ pub struct Exchange {
     pub rejection: Option<Rejection>,
     /// Ends its time in flight when it is dropped.
     pub in_flight: InFlight,
+    /// Counts it in the process until it is dropped, where that is watched and once it was let in.
+    pub admitted: Option<Admitted>,
 }
 
 /// The attempts of one exchange.

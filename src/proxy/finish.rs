@@ -5,9 +5,11 @@ use super::exchange::Exchange;
 use super::outcome;
 use super::respond::is_final;
 use crate::exchange::host;
+use crate::limit::Time;
+use crate::policy::Finished;
 use crate::telemetry::access_log::Entry;
-use crate::telemetry::metrics::Finished;
-use http::Version;
+use crate::telemetry::metrics;
+use http::{StatusCode, Version};
 use pingora::Error;
 use pingora_proxy::Session;
 use std::borrow::Cow;
@@ -25,18 +27,19 @@ pub fn record(gateway: &Gateway, session: &Session, error: Option<&Error>, mut e
     if error.is_none() {
         outcome::completed(&exchange);
     }
-    let exchange = &exchange;
     let now = Instant::now();
     let late = exchange.is_late();
+    let answered = session.response_written();
+    // A client that left after an interim answer has not seen its answer either.
+    let answered = answered.filter(|head| is_final(head.status)).map(|head| head.status);
+    tell_policies(&mut exchange, answered, now);
+    let exchange = &exchange;
     let Exchange { view, facts, route, attempts, .. } = exchange;
     let head = session.req_header();
-    let written = session.response_written();
-    // A client that left after an interim answer has not seen its answer either.
-    let written = written.filter(|head| is_final(head.status));
-    let status = written.map_or(CLIENT_CLOSED_REQUEST, |head| head.status.as_u16());
+    let status = answered.map_or(CLIENT_CLOSED_REQUEST, |status| status.as_u16());
     let duration = now - facts.started;
     let answered = attempts.answered.unwrap_or(now);
-    let finished = Finished {
+    let finished = metrics::Finished {
         method: &head.method,
         status,
         duration,
@@ -51,6 +54,17 @@ pub fn record(gateway: &Gateway, session: &Session, error: Option<&Error>, mut e
     }
     let identity = facts.identity();
     let consumer = identity.and_then(|identity| identity.consumer.as_ref());
+    if facts.limited.is_some() {
+        let client = match consumer {
+            Some(consumer) => Cow::Borrowed(&*consumer.name),
+            None => Cow::Owned(facts.client.to_string()),
+        };
+        let name = route.map(|route| &view.snapshot.routes[route].name);
+        let now = Time::of(facts.time);
+        if !name.is_some_and(|name| view.snapshot.talkers.refused(name, &client, now)) {
+            metrics.rate_limited();
+        }
+    }
 
     let cause = match (&facts.cause, error) {
         (Some(cause), _) => Some(Cow::Borrowed(cause.as_str())),
@@ -86,6 +100,15 @@ pub fn record(gateway: &Gateway, session: &Session, error: Option<&Error>, mut e
         error: cause.as_deref(),
         headers: &head.headers,
     });
+}
+
+/// Tells the policies of its route how it went.
+fn tell_policies(exchange: &mut Exchange, status: Option<StatusCode>, now: Instant) {
+    let Exchange { view, facts, states, route, .. } = exchange;
+    if let Some(route) = *route {
+        let finished = Finished { status, facts, duration: now - facts.started };
+        view.snapshot.routes[route].chain.on_finish(&finished, states);
+    }
 }
 
 fn protocol(version: Version) -> &'static str {

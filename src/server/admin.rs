@@ -1,8 +1,12 @@
 //! The admin listener: health for probes, metrics for Prometheus, and what operators want to know
 //! of services and issuers.
 
+mod limits;
+
 use super::Error;
 use super::figures::Figures;
+use super::pressure::Pressure;
+use crate::overload::{Guard, Reason};
 use crate::snapshot::{Admin, Snapshot};
 use crate::telemetry::exposition::{CONTENT_TYPE, render};
 use crate::telemetry::metrics::Metrics;
@@ -51,6 +55,8 @@ struct Admitted {
     health: Arc<Health>,
     snapshot: Arc<Snapshot>,
     figures: Figures,
+    /// What the process bears, and its figures, where that is watched.
+    overload: Option<(Arc<Guard>, Pressure)>,
     token: Option<String>,
 }
 
@@ -71,6 +77,7 @@ pub fn router(
     process: Process,
     health: Arc<Health>,
     snapshot: Arc<Snapshot>,
+    overload: Option<Arc<Guard>>,
 ) -> Router {
     let token = config.token.clone();
     Router::new()
@@ -81,12 +88,16 @@ pub fn router(
         .route("/services", get(services))
         .route("/mirrors", get(mirrors))
         .route("/issuers", get(issuers))
+        .route("/stores", get(stores))
+        .route("/rate-limits", get(limits::all))
+        .route("/rate-limits/{id}", get(limits::standing).delete(limits::reset))
         .with_state(Arc::new(Admitted {
             metrics,
             process,
             health,
             snapshot,
             figures: Figures::new(),
+            overload: overload.map(|guard| (guard, Pressure::new())),
             token,
         }))
 }
@@ -115,8 +126,17 @@ async fn report(State(admitted): State<Arc<Admitted>>) -> Response {
 }
 
 async fn readiness(State(admitted): State<Arc<Admitted>>) -> Response {
-    let ready = admitted.health.is_ready();
-    (status(ready), if ready { "ready\n" } else { "not ready\n" }).into_response()
+    let overload = admitted.overload.as_ref().map(|(guard, _)| &**guard);
+    let why = overload.map(overloaded).unwrap_or_default();
+    let fails = !why.is_empty() && overload.is_some_and(|guard| guard.settings.fail_readiness);
+    let ready = admitted.health.is_ready() && !fails;
+    let word = if ready { "ready" } else { "not ready" };
+    let mut text = format!("{word}{why}\n");
+    // It serves without them, as its limits say, so that this is for people to read.
+    for store in admitted.snapshot.stores.iter().filter(|store| !store.is_up()) {
+        text.push_str(&format!("store {} is down\n", store.name()));
+    }
+    (status(ready), text).into_response()
 }
 
 async fn exposition(State(admitted): State<Arc<Admitted>>, headers: HeaderMap) -> Response {
@@ -125,7 +145,8 @@ async fn exposition(State(admitted): State<Arc<Admitted>>, headers: HeaderMap) -
     }
     let workers = admitted.metrics.iter().map(|metrics| metrics.registry());
     let services = admitted.figures.look(&admitted.snapshot);
-    let text = render(workers.chain([admitted.process.registry(), services]));
+    let overload = admitted.overload.as_ref().map(|(guard, pressure)| pressure.look(guard));
+    let text = render(workers.chain([admitted.process.registry(), services]).chain(overload));
     ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response()
 }
 
@@ -153,6 +174,15 @@ async fn issuers(State(admitted): State<Arc<Admitted>>, headers: HeaderMap) -> R
     }))
 }
 
+/// The stores that several gateways share: whether they answer, and how it is to ask them.
+async fn stores(State(admitted): State<Arc<Admitted>>, headers: HeaderMap) -> Response {
+    if let Some(refused) = admitted.refuse(&headers) {
+        return refused;
+    }
+    let stores = admitted.snapshot.stores.iter();
+    json_of(&json!({ "stores": stores.map(|store| store.report()).collect::<Vec<_>>() }))
+}
+
 /// The last answers of mirrors that differed from those that clients got.
 async fn mirrors(State(admitted): State<Arc<Admitted>>, headers: HeaderMap) -> Response {
     if let Some(refused) = admitted.refuse(&headers) {
@@ -173,6 +203,13 @@ async fn mirrors(State(admitted): State<Arc<Admitted>>, headers: HeaderMap) -> R
 
 fn json_of(value: &serde_json::Value) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], value.to_string()).into_response()
+}
+
+/// Why the gateway sheds at present, or accepts nobody; nothing where it does neither.
+fn overloaded(guard: &Guard) -> String {
+    let accept = (!guard.accepts()).then_some("accept");
+    let why: Vec<&str> = guard.sheds().map(Reason::label).chain(accept).collect();
+    if why.is_empty() { String::new() } else { format!(", overloaded: {}", why.join(", ")) }
 }
 
 fn status(ready: bool) -> StatusCode {

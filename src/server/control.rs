@@ -2,7 +2,8 @@
 
 use super::admin::{self, Health};
 use super::worker::{self, Worker};
-use super::{End, Error, door};
+use super::{End, Error, door, stores};
+use crate::overload::{Guard, memory};
 use crate::snapshot::{Compiled, Process, Snapshot, View};
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::metrics::Metrics;
@@ -10,6 +11,7 @@ use crate::telemetry::process::Process as Figures;
 use crate::upstream::Keeper;
 use crate::upstream::call::Caller;
 use crate::version;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -20,6 +22,10 @@ use tokio::time::timeout;
 /// How long the start waits for name servers and for issuers of tokens; who is later is not known
 /// until then.
 const FIRST_ANSWERS: Duration = Duration::from_secs(2);
+
+/// How often the process's memory is read: often enough for what allocates fast, and a few
+/// microseconds of the main thread each.
+const LOOK_AT_MEMORY: Duration = Duration::from_millis(250);
 
 /// How many connections of health checks are kept for the next one.
 const IDLE_CHECKS: usize = 1024;
@@ -33,15 +39,20 @@ pub async fn run(compiled: Compiled) -> Result<End, Error> {
         .map_err(|source| Error::AccessLog { target: process.access_log.path.clone(), source })?;
     let admin = process.admin.as_ref().map(admin::bind).transpose()?;
     let snapshot = Arc::new(snapshot);
+    stores::keep(&snapshot.stores)?;
     let _keepers = keep(&snapshot).await;
 
     let (shutdown, is_shutdown) = watch::channel(false);
-    let mut workers = start(&process, &snapshot, &access_log, is_shutdown)?;
+    let overload = process.overload.map(|settings| Guard::new(settings, process.threads));
+    if let Some(overload) = &overload {
+        tokio::spawn(watch_memory(Arc::clone(overload)));
+    }
+    let mut workers = start(&process, &snapshot, &access_log, overload.as_ref(), is_shutdown)?;
     let health = Arc::new(Health::new(snapshot.generation));
     if let (Some(listener), Some(config)) = (admin, &process.admin) {
         let metrics = workers.iter().map(Worker::metrics).collect();
-        let router =
-            admin::router(config, metrics, figures, Arc::clone(&health), Arc::clone(&snapshot));
+        let (health, snapshot) = (Arc::clone(&health), Arc::clone(&snapshot));
+        let router = admin::router(config, metrics, figures, health, snapshot, overload);
         tokio::spawn(admin::serve(listener, router));
     }
     for worker in &mut workers {
@@ -97,6 +108,9 @@ async fn keep(snapshot: &Snapshot) -> Keepers {
         for issuer in &issuers {
             issuer.first_answer().await;
         }
+        for store in &snapshot.stores {
+            store.first_answer().await;
+        }
     };
     drop(timeout(FIRST_ANSWERS, all).await);
     Keepers { _services: keepers, _issuers: tasks }
@@ -108,6 +122,7 @@ fn start(
     process: &Process,
     snapshot: &Arc<Snapshot>,
     access_log: &AccessLog,
+    overload: Option<&Arc<Guard>>,
     shutdown: watch::Receiver<bool>,
 ) -> Result<Vec<Worker>, Error> {
     let doors = door::bind(&process.doors, process.threads)?;
@@ -119,11 +134,27 @@ fn start(
             doors,
             view: View::new(Arc::clone(snapshot), &metrics, number),
             metrics,
+            overload: overload.map(|overload| overload.worker(number)),
             access_log: access_log.lines(),
             shutdown: shutdown.clone(),
         }
     };
     doors.into_iter().enumerate().map(plan).map(Worker::start).collect()
+}
+
+/// Reads the process's memory a few times a second, where somebody wants to know it.
+async fn watch_memory(overload: Arc<Guard>) {
+    let settings = &overload.settings;
+    if settings.shed_memory.is_none() && settings.pause_memory.is_none() {
+        return;
+    }
+    loop {
+        match memory::resident(Path::new("/")) {
+            Some(resident) => overload.remember_memory(resident),
+            None => tracing::warn!("the resident memory cannot be read"),
+        }
+        tokio::time::sleep(LOOK_AT_MEMORY).await;
+    }
 }
 
 fn announce(process: &Process, threads: usize) {

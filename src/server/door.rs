@@ -4,6 +4,7 @@ use super::Error;
 use super::client::{Client, Transport};
 use super::preface::Spoken;
 use crate::exchange::{Connection, Phase};
+use crate::overload::Guard;
 use crate::proxy::Gateway;
 use crate::snapshot::Door;
 use crate::telemetry::metrics::{ListenerMetrics, Refused};
@@ -45,6 +46,8 @@ pub struct House {
     pub open: mpsc::Sender<()>,
     /// What is counted of the listener.
     pub metrics: Arc<ListenerMetrics>,
+    /// What says whether connections are accepted, where the gateway's overload is watched.
+    pub overload: Option<Arc<Guard>>,
 }
 
 /// The connections of a listener, over all workers, and how many there may be.
@@ -120,9 +123,10 @@ struct Entrance {
 impl Entrance {
     async fn accept(self: Arc<Self>, socket: TcpListener) {
         let mut draining = self.house.draining.clone();
+        let mut accepting = self.house.overload.as_ref().map(|overload| overload.accepting());
         loop {
             let accepted = tokio::select! {
-                accepted = socket.accept() => accepted,
+                accepted = accept(&socket, accepting.as_mut()) => accepted,
                 _ = draining.wait_for(|&draining| draining) => return,
             };
             match accepted {
@@ -142,6 +146,24 @@ impl Entrance {
     }
 }
 
+/// Accepts a connection, once connections are accepted; until then they wait in the backlog.
+async fn accept(
+    socket: &TcpListener,
+    accepting: Option<&mut watch::Receiver<bool>>,
+) -> std::io::Result<(TcpStream, SocketAddr)> {
+    let Some(accepting) = accepting else { return socket.accept().await };
+    loop {
+        // The sender lives as long as the guard, which the house holds.
+        drop(accepting.wait_for(|&accepting| accepting).await);
+        tokio::select! {
+            // Another thread's last connection pauses this one's accepting too.
+            biased;
+            _ = accepting.wait_for(|&accepting| !accepting) => {}
+            accepted = socket.accept() => return accepted,
+        }
+    }
+}
+
 /// One of the connections that may be open; given back when it is dropped.
 struct Place {
     entrance: Arc<Entrance>,
@@ -156,6 +178,9 @@ impl Place {
             return None;
         }
         entrance.house.metrics.opened();
+        if let Some(overload) = &entrance.house.overload {
+            overload.opened();
+        }
         Some(Place { entrance: Arc::clone(entrance), _open: entrance.house.open.clone() })
     }
 
@@ -184,6 +209,9 @@ impl Drop for Place {
     fn drop(&mut self) {
         self.entrance.cap.open.fetch_sub(1, Relaxed);
         self.entrance.house.metrics.closed();
+        if let Some(overload) = &self.entrance.house.overload {
+            overload.closed();
+        }
     }
 }
 

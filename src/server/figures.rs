@@ -1,6 +1,8 @@
 //! What a scrape tells of services and of issuers of tokens. It is read when somebody scrapes, from what workers and keepers
 //! know anyway, so that it costs no request anything.
 
+mod limits;
+
 use crate::snapshot::Snapshot;
 use crate::telemetry::metrics::register;
 use crate::upstream::{EndpointState, ServiceReport};
@@ -23,6 +25,7 @@ pub struct Figures {
     issuer_keys: IntGaugeVec,
     issuer_answered: IntGaugeVec,
     issuer_fetches: GenericCounterVec<AtomicU64>,
+    limits: limits::Figures,
 }
 
 impl Figures {
@@ -96,6 +99,7 @@ impl Figures {
                 "How often an issuer of tokens was asked for its keys, by how it went.",
                 &["issuer", "outcome"],
             ),
+            limits: limits::Figures::new(&registry),
             registry,
         }
     }
@@ -156,13 +160,14 @@ impl Figures {
             raise(&self.issuer_fetches, &[&report.issuer, "ok"], report.fetched);
             raise(&self.issuer_fetches, &[&report.issuer, "failed"], report.failed);
         }
+        self.limits.look(snapshot);
         &self.registry
     }
 }
 
 /// Brings a counter up to what was counted elsewhere. What begins anew there, as the circuits of an
 /// endpoint that came back do, counts on from where it is.
-fn raise(counter: &GenericCounterVec<AtomicU64>, labels: &[&str], to: u64) {
+pub fn raise(counter: &GenericCounterVec<AtomicU64>, labels: &[&str], to: u64) {
     let counter = counter.with_label_values(labels);
     counter.inc_by(to.saturating_sub(counter.get()));
 }

@@ -3,6 +3,7 @@
 use super::Error;
 use super::door::{self, OpenDoor};
 use crate::answer::Backends;
+use crate::overload::WorkerGuard;
 use crate::proxy::Gateway;
 use crate::proxy::mirror::{AT_ONCE, Copies};
 use crate::snapshot::{Current, Route, View};
@@ -36,6 +37,8 @@ pub struct Plan {
     pub view: View,
     /// What it counts.
     pub metrics: Arc<Metrics>,
+    /// What it sheds by, where the gateway's overload is watched.
+    pub overload: Option<Arc<WorkerGuard>>,
     /// Where it writes its access log.
     pub access_log: Lines,
     /// Becomes true when no new requests are taken any more.
@@ -108,7 +111,7 @@ fn pin(core: usize) -> Result<(), Error> {
 }
 
 async fn serve_until_drained(plan: Plan, ready: oneshot::Sender<Result<(), Error>>) {
-    let Plan { doors, view, metrics, access_log, mut shutdown, .. } = plan;
+    let Plan { doors, view, metrics, access_log, mut shutdown, overload, .. } = plan;
     let access_log = Arc::new(access_log);
     let backends = || view.snapshot.routes.iter().filter_map(|route| route.answer.backends());
     let mirrors = backends().any(|backends| backends.mirror.is_some());
@@ -118,7 +121,16 @@ async fn serve_until_drained(plan: Plan, ready: oneshot::Sender<Result<(), Error
     let caller = (mirrors || hedges || asks).then(|| Arc::new(Caller::new(IDLE_TO_CALLS)));
     let copies = caller.clone().filter(|_| mirrors).map(|caller| Copies::new(caller, AT_ONCE));
     let current = Current::new(view);
-    let gateway = Gateway { current, access_log: Arc::clone(&access_log), caller, copies };
+    if let Some(overload) = &overload {
+        tokio::spawn(Arc::clone(overload).measure_lag());
+    }
+    let gateway = Gateway {
+        current,
+        access_log: Arc::clone(&access_log),
+        caller,
+        copies,
+        overload: overload.clone(),
+    };
     let proxy = Arc::new(proxy(gateway));
     // Each request looks at this flag; one of its own spares the worker the others' cache line.
     let (set_draining, draining) = watch::channel(false);
@@ -131,6 +143,7 @@ async fn serve_until_drained(plan: Plan, ready: oneshot::Sender<Result<(), Error
             draining: draining.clone(),
             open: open.clone(),
             metrics,
+            overload: overload.as_ref().map(|overload| Arc::clone(&overload.guard)),
         };
         if let Err(error) = door.accept_in(house) {
             drop(ready.send(Err(Error::Thread(error))));

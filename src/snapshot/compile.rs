@@ -12,11 +12,13 @@ mod services;
 use super::{Admin, Compiled, Door, Process, Snapshot};
 use crate::config::{Document, ListenerConfig, Threads};
 use crate::credential::Place;
+use crate::overload::memory;
 use crate::policy::auth::Auth;
 use crate::policy::auth::consumers::Consumers;
 use crate::policy::{Build, Compiler};
 use crate::route::Matcher;
 use crate::shared::Shared;
+use crate::store::{Store, StoreConfig};
 use crate::telemetry::access_log::{Masked, Options};
 use crate::value::{Invalid, Name, nearest};
 use http::HeaderName;
@@ -98,7 +100,10 @@ pub fn compile(document: &Document, generation: u64, folder: &Path, shared: &Sha
             problems.all(),
         )),
         issuers: Arc::clone(&shared.issuers),
+        limits: Arc::clone(&shared.limits),
+        stores: stores(document, folder, shared, &mut problems),
     };
+    let stores = build.stores.iter().filter_map(|(_, store)| store.clone()).collect();
     let mut compiler = Compiler::new(build);
     let mut compiled = routes::routes(document, &services, folder, &mut compiler, &mut problems);
     if let Some(vouched) = &vouched {
@@ -150,6 +155,8 @@ pub fn compile(document: &Document, generation: u64, folder: &Path, shared: &Sha
             services,
             request_id_header,
             vouched,
+            talkers: Arc::clone(&shared.talkers),
+            stores,
         })
     };
     let compiled = snapshot().zip(process);
@@ -158,6 +165,21 @@ pub fn compile(document: &Document, generation: u64, folder: &Path, shared: &Sha
         Compiled { snapshot, process }
     });
     Outcome { compiled: compiled.filter(|_| wrong.is_empty()), wrong, remarks }
+}
+
+/// The stores by name; none where one is wrong, which is told.
+fn stores(
+    document: &Document,
+    folder: &Path,
+    shared: &Shared,
+    problems: &mut Problems,
+) -> Vec<(Name, Option<Arc<Store>>)> {
+    let compile = |(name, config): (&Name, &StoreConfig)| {
+        let settings = config.compile(name, folder);
+        let settings = settings.map_err(|invalid| invalid.under(name.as_str()).under("stores"));
+        (name.clone(), problems.take(settings).map(|settings| shared.stores.of(settings)))
+    };
+    document.stores.iter().map(compile).collect()
 }
 
 fn process(document: &Document, folder: &Path, problems: &mut Problems) -> Option<Process> {
@@ -197,12 +219,18 @@ fn process(document: &Document, folder: &Path, problems: &mut Problems) -> Optio
         });
         Ok(Admin { address: admin.address, token: token.transpose()? })
     });
+    let overload = document.overload.as_ref().map(|overload| {
+        let memory = || memory::limit(Path::new("/"));
+        overload.compile(memory).map_err(|invalid| invalid.under("overload"))
+    });
+    let overload = problems.take(overload.transpose());
     Some(Process {
         threads: workers(document.threads),
         affinity: document.affinity.clone(),
         doors,
         admin: problems.take(admin.transpose())?,
         access_log: document.telemetry.access_log.options(),
+        overload: overload?,
         grace: document.shutdown.grace.map_or(GRACE, |grace| *grace),
     })
 }

@@ -1,7 +1,7 @@
 //! One worker's view of the snapshot that is served at present.
 
 use super::{Route, Snapshot};
-use crate::exchange::Parameters;
+use crate::exchange::{Names, Parameters};
 use crate::telemetry::metrics::{Metrics, MirrorMetrics, RouteMetrics, ServiceMetrics, UNMATCHED};
 use crate::upstream::balance::Turn;
 use arc_swap::ArcSwap;
@@ -15,6 +15,8 @@ pub struct View {
     /// By route and path. Copies of its own, so that no two cores count the same references, or
     /// share what a regular expression remembers.
     parameters: Vec<Box<[Option<Arc<Parameters>>]>>,
+    /// By route; copies of its own too.
+    names: Vec<Arc<Names>>,
     unmatched: RouteMetrics,
     services: Vec<ServiceView>,
     mirrors: Vec<Option<Arc<MirrorMetrics>>>,
@@ -50,6 +52,7 @@ impl View {
             parameters: snapshot.routes.iter().map(parameters).collect(),
             routes: snapshot.routes.iter().map(|route| metrics.route(&route.name)).collect(),
             mirrors: snapshot.routes.iter().map(mirror).collect(),
+            names: snapshot.routes.iter().map(|route| Arc::new(route.names())).collect(),
             worker,
             unmatched: metrics.route(UNMATCHED),
             services: snapshot.services.iter().map(|one| service(one.name())).collect(),
@@ -60,6 +63,11 @@ impl View {
     /// The metrics of a route, or of the requests that match none.
     pub fn route(&self, index: Option<usize>) -> &RouteMetrics {
         index.map_or(&self.unmatched, |index| &self.routes[index])
+    }
+
+    /// What a route and its service are called.
+    pub fn names(&self, route: usize) -> Arc<Names> {
+        Arc::clone(&self.names[route])
     }
 
     /// Where the named parts of a route's path are found.

@@ -51,6 +51,7 @@ pub struct Metrics {
     request_bytes: IntCounterVec,
     response_bytes: IntCounterVec,
     authentications: IntCounterVec,
+    rate_limited: IntCounterVec,
     upstream_errors: IntCounterVec,
     retries: IntCounterVec,
     not_retried: IntCounterVec,
@@ -111,6 +112,12 @@ impl Metrics {
                 "gateway_authentications_total",
                 "Requests whose client had to show who it is, by the way and how it went.",
                 &["route", "way", "outcome"],
+            ),
+            rate_limited: counter(
+                "gateway_rate_limited_requests_total",
+                "Requests that a limit has refused, by client: those refused most by name, all \
+                 others as `other`.",
+                &["client_id", "route"],
             ),
             upstream_errors: counter(
                 "gateway_upstream_errors_total",

@@ -29,7 +29,7 @@ async fn said(
     let mut head = answer.body(()).unwrap().into_parts().0;
     let mut state = Preflight::default();
     let judged = cors
-        .on_request(
+        .on_arrival(
             &mut Request { head: &client, facts: &mut facts, services: &Nobody },
             &mut state,
         )

@@ -63,7 +63,10 @@ pub fn routes(
         Block { auth: Some(Setting::Off), authorize: Some(Setting::Off), ..Block::default() };
     let number = document.routes.len();
     let id = usize::MAX;
-    let scopes = [everywhere(document), Scope { id, at: vec!["identity".into()], block: &open }];
+    let scopes = [
+        everywhere(document),
+        Scope { id, at: vec!["identity".into()], name: "identity".to_owned(), block: &open },
+    ];
     let (chain, stages) = compiler.compile(&scopes, problems.all())?;
     let mut hosts: Vec<HostPattern> = Vec::new();
     for host in routes.iter().flat_map(|compiled| &compiled.rule.hosts) {

@@ -57,6 +57,11 @@ pub fn remarks(document: &Document) -> Vec<Invalid> {
         let message = format!("no route uses service `{name}`");
         remark(Invalid::new(message).under(name.as_str()).under("services"));
     }
+    let stores = used_stores(document);
+    for (name, _) in document.stores.iter().filter(|(name, _)| !stores.contains(&***name)) {
+        let message = format!("nothing uses store `{name}`");
+        remark(Invalid::new(message).under(name.as_str()).under("stores"));
+    }
     let sets: HashSet<&str> =
         document.routes.iter().flat_map(|route| &route.uses).map(|name| &**name).collect();
     for (name, _) in document.policy_sets.iter().filter(|(name, _)| !sets.contains(&***name)) {
@@ -104,6 +109,18 @@ fn used_services(document: &Document) -> HashSet<&str> {
     });
     let ways = auths(document).flat_map(|(_, config)| config.services());
     asked.chain(fallbacks).chain(ways).collect()
+}
+
+/// The stores that limits count in.
+fn used_stores(document: &Document) -> HashSet<&str> {
+    let Document { policies, policy_sets, routes, .. } = document;
+    let blocks = policy_sets.iter().map(|(_, block)| block);
+    let blocks = blocks.chain(routes.iter().map(|route| &route.policies)).chain([policies]);
+    let limits = blocks.filter_map(|block| match &block.rate_limit {
+        Some(Setting::Set(config)) => Some(&config.0),
+        _ => None,
+    });
+    limits.flatten().filter_map(|limit| limit.store.as_deref()).collect()
 }
 
 fn is_everyone(network: Cidr) -> bool {

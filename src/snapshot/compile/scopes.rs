@@ -44,7 +44,8 @@ impl<'a> Scopes<'a> {
         for &service in asked {
             let (name, _) = services.at(service).expect("the number is of this document");
             let at = vec!["services".into(), name.as_str().into(), "policies".into()];
-            scopes.push(Scope { id: 1 + service, at, block: &self.services[service] });
+            let name = format!("services.{name}");
+            scopes.push(Scope { id: 1 + service, at, name, block: &self.services[service] });
         }
         for (position, wanted) in config.uses.iter().enumerate() {
             let Some(number) = policy_sets.position(wanted) else {
@@ -58,16 +59,19 @@ impl<'a> Scopes<'a> {
             };
             let (_, set) = policy_sets.at(number).expect("its position is known");
             let at: Vec<Step> = vec!["policy_sets".into(), wanted.as_str().into()];
-            scopes.push(Scope { id: 1 + services.len() + number, at, block: set });
+            let name = format!("policy_sets.{wanted}");
+            scopes.push(Scope { id: 1 + services.len() + number, at, name, block: set });
         }
         let id = 1 + services.len() + policy_sets.len() + index;
         let at = vec!["routes".into(), index.into(), "policies".into()];
-        scopes.push(Scope { id, at, block: &config.policies });
+        let name = format!("routes.{}", config.name);
+        scopes.push(Scope { id, at, name, block: &config.policies });
         Some(scopes)
     }
 }
 
 /// The scope of all routes, and of requests that match none.
 pub fn everywhere(document: &Document) -> Scope<'_> {
-    Scope { id: 0, at: vec!["policies".into()], block: &document.policies }
+    let name = "policies".to_owned();
+    Scope { id: 0, at: vec![name.as_str().into()], name, block: &document.policies }
 }

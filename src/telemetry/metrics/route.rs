@@ -51,6 +51,7 @@ pub struct RouteMetrics {
     bytes_in: IntCounter,
     bytes_out: IntCounter,
     authentications: Authentications,
+    rate_limited: IntCounterVec,
 }
 
 type Page = Box<[OnceLock<Answers>; CLASS]>;
@@ -72,6 +73,7 @@ impl RouteMetrics {
             bytes_in: metrics.request_bytes.with_label_values(&[route]),
             bytes_out: metrics.response_bytes.with_label_values(&[route]),
             authentications: Authentications::new(metrics, route),
+            rate_limited: metrics.rate_limited.clone(),
         }
     }
 
@@ -91,6 +93,11 @@ impl RouteMetrics {
     /// Counts how it was found out who is asking, or not.
     pub fn authenticated(&self, way: Option<Way>, proof: Proof) {
         self.authentications.count(way, proof);
+    }
+
+    /// Counts a request that a limit has refused, of a client that is not counted by name.
+    pub fn rate_limited(&self) {
+        self.rate_limited.with_label_values(&["other", &*self.route]).inc();
     }
 
     fn answers(&self, method: &Method, status: u16) -> &Answers {
