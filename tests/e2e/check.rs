@@ -48,7 +48,7 @@ fn with_mistake(right: &str, wrong: &str) -> String {
 
 /// Fails the test unless the check refuses this text, at this line and column, naming each word.
 #[track_caller]
-fn refused(text: &str, line: usize, column: Option<usize>, words: &[&str]) {
+pub fn refused(text: &str, line: usize, column: Option<usize>, words: &[&str]) {
     let Written { folder: _folder, file } = written(text);
     let (passed, said) = check(&file);
     assert!(!passed, "it passed: {said}");
