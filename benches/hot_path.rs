@@ -36,8 +36,10 @@ fn facts() -> Facts {
         request_id: request_id::keep_or_make(None, SystemTime::now()),
         trace: Trace::keep_or_make(&http::HeaderMap::new()),
         client: peer.ip(),
+        names: None,
         parameters: None,
         cause: None,
+        limited: None,
         authentication: Authentication::default(),
         connection: Arc::new(Connection::new(listener, peer, false, now)),
     }
@@ -45,7 +47,7 @@ fn facts() -> Facts {
 
 fn chain(yaml: &str) -> Chain {
     let block: Block = serde_yaml::from_str(yaml).unwrap();
-    let scope = Scope { id: 0, at: Vec::new(), block: &block };
+    let scope = Scope { id: 0, at: Vec::new(), name: "policies".to_owned(), block: &block };
     Compiler::default().compile(&[scope], &mut Vec::new()).unwrap().0
 }
 

@@ -17,6 +17,8 @@ pub enum Contender {
     GatewayGuarded,
     /// The same as in `full` without its auth: tokens go through unread.
     GatewayPlain,
+    /// The same as in `limited` without its limit.
+    GatewayUnlimited,
     /// Pingora with nothing on it, behind a door like the gateway's.
     Floor,
     /// The same behind Pingora's own door.
@@ -63,6 +65,7 @@ impl Contender {
             Contender::Gateway => "gateway",
             Contender::GatewayGuarded => "gateway-guarded",
             Contender::GatewayPlain => "gateway-plain",
+            Contender::GatewayUnlimited => "gateway-unlimited",
             Contender::Floor => "floor",
             Contender::FloorServices => "floor-services",
             Contender::FloorUnbuffered => "floor-unbuffered",
@@ -78,6 +81,7 @@ impl Contender {
             Contender::Gateway
             | Contender::GatewayGuarded
             | Contender::GatewayPlain
+            | Contender::GatewayUnlimited
             | Contender::Envoy => true,
             Contender::Nginx | Contender::HAProxy => !plain,
             Contender::Floor | Contender::FloorServices | Contender::FloorUnbuffered => false,
@@ -86,7 +90,13 @@ impl Contender {
 
     /// Whether it lets in nobody without a good token, and tells the origin whose it is.
     pub fn checks_tokens(self, scenario: Scenario) -> bool {
-        let able = matches!(self, Contender::Gateway | Contender::HAProxy | Contender::Envoy);
+        let able = matches!(
+            self,
+            Contender::Gateway
+                | Contender::GatewayUnlimited
+                | Contender::HAProxy
+                | Contender::Envoy
+        );
         able && scenario.has_tokens()
     }
 
@@ -94,7 +104,7 @@ impl Contender {
     fn template(self, arguments: &Arguments) -> Option<&'static str> {
         Some(match (self, arguments.scenario.has_tokens()) {
             (Contender::Gateway, false) => "sluicegate.yaml",
-            (Contender::Gateway, true) => "sluicegate.full.yaml",
+            (Contender::Gateway | Contender::GatewayUnlimited, _) => "sluicegate.full.yaml",
             (Contender::GatewayPlain, _) => "sluicegate.full-plain.yaml",
             (Contender::GatewayGuarded, _) => "sluicegate.guarded.yaml",
             (Contender::Nginx, _) if arguments.plain => "nginx.plain.conf",
@@ -119,14 +129,18 @@ impl Contender {
             // A run's log is counted, so each begins with none.
             drop(std::fs::remove_file(&log));
             start.admin = if self.is_gateway() { Some(stage.free_port()?) } else { None };
-            config = stage.config(template, port, start.admin, &log)?.into();
+            let limits = arguments.scenario.limits(self);
+            config = stage.config(template, port, start.admin, &log, limits)?.into();
             // HAProxy's lines go to a sink of ours.
             let writes_a_file = self.works(arguments.plain) && self != Contender::HAProxy;
             start.log = writes_a_file.then_some(log);
         }
         let program = self.program(arguments)?.into_os_string();
         start.command = match self {
-            Contender::Gateway | Contender::GatewayGuarded | Contender::GatewayPlain => {
+            Contender::Gateway
+            | Contender::GatewayGuarded
+            | Contender::GatewayPlain
+            | Contender::GatewayUnlimited => {
                 vec![program, "run".into(), "-c".into(), config]
             }
             Contender::Floor => stage.floor(port, &["--door=loop", "--write-buffer=8192"]),
@@ -147,7 +161,13 @@ impl Contender {
     }
 
     fn is_gateway(self) -> bool {
-        matches!(self, Contender::Gateway | Contender::GatewayGuarded | Contender::GatewayPlain)
+        matches!(
+            self,
+            Contender::Gateway
+                | Contender::GatewayGuarded
+                | Contender::GatewayPlain
+                | Contender::GatewayUnlimited
+        )
     }
 
     fn program(self, arguments: &Arguments) -> Result<PathBuf, Failure> {

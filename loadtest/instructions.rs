@@ -40,7 +40,7 @@ pub fn count(mut arguments: Arguments) -> Result<(), Failure> {
         let few = run(&stage, &arguments, contender, arguments.baseline)?;
         let many = run(&stage, &arguments, contender, arguments.requests)?;
         let requests = in_step(arguments.requests) - in_step(arguments.baseline);
-        println!("{contender:<16} {:8.0}", (many - few) as f64 / requests as f64);
+        println!("{contender:<17} {:8.0}", (many - few) as f64 / requests as f64);
     }
     Ok(())
 }
@@ -60,7 +60,7 @@ fn run(
     command.extend(start.command);
     let output = stage.path(&format!("{contender}.log"));
     let mut process = Process::start(&command, &arguments.core, &output)?;
-    http::wait_for(start.port, &proof::fields(stage.tokens.of(0)), &mut process, PATIENCE)?;
+    http::wait_for(start.port, &stage.tokens.fields(0), &mut process, PATIENCE)?;
     proof::prove(stage, arguments, contender, start.port)?;
 
     let mut clients = Vec::new();
@@ -70,7 +70,7 @@ fn run(
     let mut used = proof::tokens_used();
     for _ in 0..in_step(requests) / CONNECTIONS {
         for client in &mut clients {
-            client.ask(proof::PATH, &proof::fields(stage.tokens.of(used)))?;
+            client.ask(proof::PATH, &stage.tokens.fields(used))?;
             used += 1;
         }
         for client in &mut clients {

@@ -10,6 +10,7 @@ mod instructions;
 mod machine;
 mod process;
 mod proof;
+mod redis;
 mod report;
 mod round;
 mod scenario;
@@ -55,13 +56,16 @@ pub struct Arguments {
     #[arg(long, default_value = "1", value_name = "CORES")]
     load_cores: String,
     /// The contenders; if none are named: gateway, floor, nginx and haproxy in `forward`, else
-    /// gateway, gateway-plain, haproxy and envoy.
+    /// gateway, gateway-plain (with limits: gateway-unlimited), haproxy and envoy.
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Contender>,
     /// How many tokens `full-new` has for each of its rounds; if it is not said, 80,000 for each
     /// second.
     #[arg(long)]
     tokens: Option<u64>,
+    /// How many keys the requests of `limited-redis` have, in turn.
+    #[arg(long, default_value_t = 1000)]
+    keys: u64,
     /// Lets nginx and HAProxy forward and do no more: no id, no forwarded headers, no log.
     #[arg(long)]
     plain: bool,

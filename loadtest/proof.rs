@@ -4,7 +4,7 @@ use super::{Arguments, Failure};
 use crate::contender::Contender;
 use crate::http::{Answer, Client};
 use crate::stage::Stage;
-use crate::token::{Flaw, subject};
+use crate::token::{Flaw, fields, subject};
 
 /// What is asked for in a measurement.
 pub const PATH: &str = "/load?of=test";
@@ -21,6 +21,10 @@ pub fn prove(
     port: u16,
 ) -> Result<u64, Failure> {
     let forwarded = forwards(stage, port, contender.works(arguments.plain))?;
+    let forwarded = match arguments.scenario.limits(contender) {
+        true => forwarded + counts(stage, port)?,
+        false => forwarded,
+    };
     match contender.checks_tokens(arguments.scenario) {
         true => Ok(forwarded + tells(stage, port)? + refuses(stage, port)?),
         false => Ok(forwarded),
@@ -32,18 +36,13 @@ pub fn tokens_used() -> u64 {
     2 * REPEATED
 }
 
-/// The fields of a request that carries a token, or none.
-pub fn fields(token: Option<String>) -> Vec<(&'static str, String)> {
-    token.map(|token| ("Authorization", format!("Bearer {token}"))).into_iter().collect()
-}
-
 /// Proves that what comes back is the origin's answer, on a kept connection, and that a contender
 /// that is asked for work gives each request an id.
 fn forwards(stage: &Stage, port: u16, works: bool) -> Result<u64, Failure> {
     let mut client = Client::connect(port)?;
     let mut ids = Vec::new();
     for number in 0..REPEATED {
-        let answer = client.get(PATH, &fields(stage.tokens.of(number)))?;
+        let answer = client.get(PATH, &stage.tokens.fields(number))?;
         must_be_the_origins(stage, &answer)?;
         if works {
             let id = answer.field("x-request-id").ok_or("its answer has no x-request-id")?;
@@ -54,6 +53,13 @@ fn forwards(stage: &Stage, port: u16, works: bool) -> Result<u64, Failure> {
         }
     }
     Ok(REPEATED)
+}
+
+/// Proves that a request is counted: its answer says what is left.
+fn counts(stage: &Stage, port: u16) -> Result<u64, Failure> {
+    let answer = Client::connect(port)?.get(PATH, &stage.tokens.fields(0))?;
+    let said = answer.field("ratelimit").or(answer.field("x-ratelimit-remaining"));
+    said.map(|_| 1).ok_or_else(|| "it says nothing of a limit".into())
 }
 
 /// Proves that the origin is told whose token it is, whatever the client says, and that it does

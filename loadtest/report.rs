@@ -43,8 +43,10 @@ impl Report {
         number: usize,
         round: Round,
     ) -> Result<(), Failure> {
+        let calls = round.calls.map(|calls| format!(", {calls:.4} calls of the store a request"));
+        let calls = calls.unwrap_or_default();
         println!(
-            "{number}  {contender:<16} {:6.2} µs  {:6.0}/s  core {:3.0} %, others {:3.0} %",
+            "{number}  {contender:<17} {:6.2} µs  {:6.0}/s  core {:3.0} %, others {:3.0} %{calls}",
             round.cpu(),
             round.seen.rate,
             round.busy * 100.0,
@@ -54,6 +56,7 @@ impl Report {
             "kind": "round", "round": number, "contender": contender.name(),
             "cpu_us": round.cpu(), "user_us": round.user, "system_us": round.system,
             "busy": round.busy, "others": round.queued, "waits": round.waits, "wrk": round.seen.json(),
+            "store_calls": round.calls,
             "peak_rss_bytes": round.memory.peak, "pss_bytes": round.memory.proportional,
         }))?;
         self.rounds.push((contender, round));
@@ -66,7 +69,7 @@ impl Report {
         let against = self.scenario.against();
         let [one, two, three] = against.map(|(column, _)| column);
         println!(
-            "{:<16} {:>6} {:>6} {:>6} {:>13} {:>7} {:>8} {:>8} {:>8} {:>8} {:>8} {:>5} {:>6} {:>6} {:>7} {:>7}",
+            "{:<17} {:>6} {:>6} {:>6} {:>13} {:>7} {:>8} {:>8} {:>8} {:>8} {:>8} {:>5} {:>6} {:>6} {:>7} {:>7}",
             "contender",
             "CPU",
             "user",
@@ -93,7 +96,7 @@ impl Report {
             };
             let [one, two, three] = against.map(ratio);
             println!(
-                "{contender:<16} {:6.2} {:6.2} {:6.2} {:>13} {one:>7} {two:>8} {three:>8} \
+                "{contender:<17} {:6.2} {:6.2} {:6.2} {:>13} {one:>7} {two:>8} {three:>8} \
                  {:8.0} {:8.2} {:8.2} {:>4.0}% {:>5.0}% {:6.3} {:7.1} {:7.1}",
                 median(Round::cpu),
                 median(|round| round.user),

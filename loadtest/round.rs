@@ -31,6 +31,8 @@ pub struct Round {
     pub waits: f64,
     /// What wrk saw.
     pub seen: Seen,
+    /// How many calls a store got, for each request, where there is one.
+    pub calls: Option<f64>,
     /// The contender's memory at the end.
     pub memory: Memory,
 }
@@ -48,7 +50,7 @@ pub fn run(stage: &Stage, arguments: &Arguments, contender: Contender) -> Result
     let sunk = stage.sunk.load(Relaxed);
     let output = stage.path(&format!("{contender}.log"));
     let mut process = Process::start(&start.command, &arguments.core, &output)?;
-    http::wait_for(start.port, &proof::fields(stage.tokens.of(0)), &mut process, PATIENCE)?;
+    http::wait_for(start.port, &stage.tokens.fields(0), &mut process, PATIENCE)?;
     let proved = 1 + proof::prove(stage, arguments, contender, start.port)?;
     let mut used = proof::tokens_used();
     let load = |used, seconds| {
@@ -62,10 +64,13 @@ pub fn run(stage: &Stage, arguments: &Arguments, contender: Contender) -> Result
     used += warmed + arguments.connections + 1;
 
     let (before, waited, queued) = (process.cpu()?, process.waits()?, process.queued());
+    let calls = || stage.redis.as_ref().map(|redis| redis.calls()).transpose();
+    let called = calls()?;
     let began = Instant::now();
     let seen = load(used, arguments.seconds)?;
     let took = began.elapsed();
     let (after, waits) = (process.cpu()?, process.waits()? - waited);
+    let called = calls()?.zip(called).map(|(after, before)| after.saturating_sub(before));
     let queued = process.queued().saturating_sub(queued);
     let memory = process.memory()?;
 
@@ -86,6 +91,7 @@ pub fn run(stage: &Stage, arguments: &Arguments, contender: Contender) -> Result
         busy: (user + system).as_secs_f64() / took.as_secs_f64(),
         queued: queued.as_secs_f64() / took.as_secs_f64(),
         waits: waits as f64 / seen.requests as f64,
+        calls: called.map(|calls| calls as f64 / seen.requests as f64),
         seen,
         memory,
     })

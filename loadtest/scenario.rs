@@ -14,6 +14,10 @@ pub enum Scenario {
     Full,
     /// The same with a new token for each request.
     FullNew,
+    /// `full`, and to limit what each address may ask for, by a limit that nobody reaches.
+    Limited,
+    /// `full`, and to limit what each of many keys may ask for, in a Redis that gateways share.
+    LimitedRedis,
 }
 
 impl Scenario {
@@ -23,6 +27,8 @@ impl Scenario {
             Scenario::Forward => "forward",
             Scenario::Full => "full",
             Scenario::FullNew => "full-new",
+            Scenario::Limited => "limited",
+            Scenario::LimitedRedis => "limited-redis",
         }
     }
 
@@ -31,12 +37,25 @@ impl Scenario {
         self != Scenario::Forward
     }
 
+    /// Whether a contender limits what callers may ask for.
+    pub fn limits(self, contender: Contender) -> bool {
+        matches!(self, Scenario::Limited | Scenario::LimitedRedis)
+            && matches!(contender, Contender::Gateway | Contender::HAProxy | Contender::Envoy)
+    }
+
+    /// Whether its limits are counted in a store.
+    pub fn has_store(self) -> bool {
+        self == Scenario::LimitedRedis
+    }
+
     /// Who is measured if nothing else is said.
     fn contenders(self) -> Vec<Contender> {
-        use Contender::{Envoy, Floor, Gateway, GatewayPlain, HAProxy, Nginx};
+        use Contender::{Envoy, Floor, Gateway, GatewayPlain, GatewayUnlimited, HAProxy, Nginx};
         match self {
             Scenario::Forward => vec![Gateway, Floor, Nginx, HAProxy],
             Scenario::Full | Scenario::FullNew => vec![Gateway, GatewayPlain, HAProxy, Envoy],
+            Scenario::Limited => vec![Gateway, GatewayUnlimited, HAProxy, Envoy],
+            Scenario::LimitedRedis => vec![Gateway, GatewayUnlimited],
         }
     }
 
@@ -50,6 +69,10 @@ impl Scenario {
             Scenario::Full | Scenario::FullNew => {
                 [("/plain", Contender::GatewayPlain), haproxy, ("/envoy", Contender::Envoy)]
             }
+            Scenario::Limited | Scenario::LimitedRedis => {
+                let without = ("/without", Contender::GatewayUnlimited);
+                [without, haproxy, ("/envoy", Contender::Envoy)]
+            }
         }
     }
 
@@ -59,7 +82,15 @@ impl Scenario {
             (Contender::Nginx, true) => Some("the nginx that is free does not check tokens"),
             (Contender::GatewayGuarded, true) => Some("it is measured in forward"),
             (Contender::GatewayPlain, false) => Some("there, it is the gateway itself"),
-            (Contender::Envoy, false) => Some("it is measured in full and full-new"),
+            (Contender::Envoy, false) => Some("it is measured where requests carry tokens"),
+            (Contender::HAProxy | Contender::Envoy, true) if self.has_store() => {
+                Some("it does not count in a Redis by itself")
+            }
+            (Contender::GatewayUnlimited, _)
+                if !matches!(self, Scenario::Limited | Scenario::LimitedRedis) =>
+            {
+                Some("there, it is the gateway itself")
+            }
             _ => None,
         }
     }

@@ -4,6 +4,7 @@ use super::{Arguments, Failure};
 use crate::contender::{floor, require};
 use crate::http;
 use crate::process::Process;
+use crate::redis::Redis;
 use crate::token::{SECRET, Tokens, secret_of_jwk};
 use std::ffi::OsString;
 use std::io::Read;
@@ -27,6 +28,8 @@ pub struct Stage {
     pub sunk: Arc<AtomicU64>,
     /// What requests carry.
     pub tokens: Tokens,
+    /// What limits are counted in, where they are shared.
+    pub redis: Option<Redis>,
     directory: PathBuf,
     origin_port: u16,
     sink_port: u16,
@@ -42,23 +45,29 @@ impl Stage {
         let (sink_port, sunk) = sink()?;
         let file = directory.join("tokens");
         let now = SystemTime::now();
-        let tokens = Tokens::prepare(arguments.scenario, now, arguments.tokens(), file)?;
+        let (scenario, keys) = (arguments.scenario, arguments.keys);
+        let tokens = Tokens::prepare(scenario, now, arguments.tokens(), keys, file)?;
         let mut stage = Stage {
             body: body(),
             sunk,
             tokens,
+            redis: None,
             directory,
             origin_port: free_port()?,
             sink_port,
             origin: None,
         };
         let log = stage.path("origin.log");
-        let config = stage.config("origin.nginx.conf", stage.origin_port, None, &log)?;
+        let config = stage.config("origin.nginx.conf", stage.origin_port, None, &log, false)?;
         let errors = stage.path("origin-errors.log").into();
         let command = [require("nginx")?.into(), "-e".into(), errors, "-c".into(), config.into()];
         let origin = Process::start(&command, &arguments.load_cores, &log)?;
         let origin = stage.origin.insert(origin);
         http::wait_for(stage.origin_port, &[], origin, Duration::from_secs(10))?;
+        if arguments.scenario.has_store() {
+            let output = stage.path("redis.log");
+            stage.redis = Some(Redis::start(free_port()?, &arguments.load_cores, &output)?);
+        }
         Ok(stage)
     }
 
@@ -79,7 +88,9 @@ impl Stage {
         listen: u16,
         admin: Option<u16>,
         log: &Path,
+        limits: bool,
     ) -> Result<PathBuf, Failure> {
+        let when = |holds: bool| if holds { "" } else { "# " };
         let source = Path::new(TEMPLATES).join(template);
         let text = fs::read_to_string(&source)
             .map_err(|error| format!("{} cannot be read: {error}", source.display()))?
@@ -90,7 +101,10 @@ impl Stage {
             .replace("@ORIGIN@", &self.origin_port.to_string())
             .replace("@SINK@", &self.sink_port.to_string())
             .replace("@SECRET@", SECRET)
-            .replace("@IF_TOKENS_RECUR@", if self.tokens.recur() { "" } else { "# " })
+            .replace("@IF_TOKENS_RECUR@", when(self.tokens.recur()))
+            .replace("@IF_LIMITED@", when(limits && self.redis.is_none()))
+            .replace("@IF_SHARED@", when(limits && self.redis.is_some()))
+            .replace("@REDIS@", &self.redis.as_ref().map_or(0, |redis| redis.port).to_string())
             .replace("@SECRET_BASE64@", &secret_of_jwk())
             .replace("@BODY@", &String::from_utf8_lossy(&self.body));
         let config = self.path(template);
@@ -114,6 +128,7 @@ impl Stage {
 impl Drop for Stage {
     fn drop(&mut self) {
         self.origin = None;
+        self.redis = None;
         // What cannot be removed is a temporary directory's own to clean up.
         drop(fs::remove_dir_all(&self.directory));
     }

@@ -20,6 +20,7 @@ const LIFETIME: u64 = 30 * 24 * 60 * 60;
 pub struct Tokens {
     scenario: Scenario,
     issued: u64,
+    keys: u64,
     pool: Option<Pool>,
 }
 
@@ -35,6 +36,13 @@ pub enum Carried<'a> {
     Nothing,
     /// The same token each time.
     Same(String),
+    /// The same token each time, and one of so many keys.
+    Keyed {
+        /// The token.
+        token: String,
+        /// How many keys there are.
+        keys: u64,
+    },
     /// A new one each time: those of a file from some byte on.
     New {
         /// The file of tokens.
@@ -86,10 +94,11 @@ impl Tokens {
         scenario: Scenario,
         now: SystemTime,
         count: u64,
+        keys: u64,
         file: PathBuf,
     ) -> Result<Tokens, Failure> {
         let issued = now.duration_since(UNIX_EPOCH)?.as_secs();
-        let mut tokens = Tokens { scenario, issued, pool: None };
+        let mut tokens = Tokens { scenario, issued, keys, pool: None };
         if scenario == Scenario::FullNew {
             let line = tokens.write(&file, count)?;
             tokens.pool = Some(Pool { file, line });
@@ -101,7 +110,7 @@ impl Tokens {
     pub fn of(&self, number: u64) -> Option<String> {
         match self.scenario {
             Scenario::Forward => None,
-            Scenario::Full => Some(self.good(0)),
+            Scenario::Full | Scenario::Limited | Scenario::LimitedRedis => Some(self.good(0)),
             Scenario::FullNew => Some(self.good(number)),
         }
     }
@@ -110,6 +119,9 @@ impl Tokens {
     pub fn carried(&self, used: u64) -> Carried<'_> {
         match (&self.pool, self.of(0)) {
             (Some(pool), _) => Carried::New { file: &pool.file, offset: used * pool.line },
+            (None, Some(token)) if self.scenario.has_store() => {
+                Carried::Keyed { token, keys: self.keys }
+            }
             (None, Some(token)) => Carried::Same(token),
             (None, None) => Carried::Nothing,
         }
@@ -117,7 +129,16 @@ impl Tokens {
 
     /// Whether requests carry the same token again.
     pub fn recur(&self) -> bool {
-        self.scenario == Scenario::Full
+        self.scenario.has_tokens() && self.scenario != Scenario::FullNew
+    }
+
+    /// The fields of the request of a number.
+    pub fn fields(&self, number: u64) -> Vec<(&'static str, String)> {
+        let mut fields = fields(self.of(number));
+        if self.scenario.has_store() {
+            fields.push(("X-Key", format!("key-{}", number % self.keys)));
+        }
+        fields
     }
 
     /// A token that is to be let in.
@@ -172,6 +193,11 @@ impl Tokens {
              \"roles\":[\"reader\",\"writer\"],\"iat\":{issued},\"exp\":{expires}}}"
         )
     }
+}
+
+/// The fields of a request that carries a token, or none.
+pub fn fields(token: Option<String>) -> Vec<(&'static str, String)> {
+    token.map(|token| ("Authorization", format!("Bearer {token}"))).into_iter().collect()
 }
 
 /// Whose token the good one of a number is.

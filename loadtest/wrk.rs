@@ -22,6 +22,8 @@ pub struct Seen {
 
 /// What makes requests that carry new tokens.
 const NEW_TOKENS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/loadtest/conf/tokens.lua");
+/// What makes requests of many keys.
+const KEYS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/loadtest/conf/keys.lua");
 
 /// Loads a port, and fails on any error.
 pub fn load(
@@ -40,6 +42,9 @@ pub fn load(
         Carried::Nothing => command.arg(url),
         Carried::Same(token) => {
             command.args(["--header", &format!("Authorization: Bearer {token}"), &url])
+        }
+        Carried::Keyed { token, keys } => {
+            command.args(["--script", KEYS, &url, "--", token, &keys.to_string()])
         }
         Carried::New { file, offset } => {
             command.args(["--script", NEW_TOKENS, &url, "--"]).arg(file).arg(offset.to_string())
