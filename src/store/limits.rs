@@ -2,7 +2,7 @@
 //!
 //! The scripts go by Redis's clock, keep one key for each caller, and let it expire when it is as
 //! good as new. Their arithmetic is whole numbers below 2^53, which Lua's doubles hold exactly: the
-//! products that algorithms need are kept there by a clock as coarse as they ask for ([`tick`]).
+//! products that algorithms need are kept there by a clock as coarse as they ask for (`tick`).
 //! Fixed windows and the log need no products, and have microseconds whatever the limit.
 
 use super::{Store, StoreError};
