@@ -77,7 +77,7 @@ async fn a_refusal_behind_auth_gives_back_what_was_taken_there_and_not_before() 
     // Guesses and refusals cost the address, which is judged before anybody is known.
     let left = told.get("ratelimit").unwrap();
     assert!(left.starts_with("\"per-ip\";r=2;"), "{left}");
-    let known = gateway.ask("/rate-limits/policies.one?key=ann").await.json();
+    let known = gateway.ask("/rate-limits/policies:one?key=ann").await.json();
     assert_eq!(known["remaining"], 8);
 }
 
