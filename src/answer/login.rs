@@ -12,7 +12,7 @@ use crate::exchange::{References, Unproven, signers};
 use crate::jose::{Algorithm, Issuing, Signer, check_claim_name, random_id};
 use crate::reply::{Rejection, Reply};
 use crate::upstream::ask::{Ask, AskError, Whom};
-use crate::upstream::call::{self, CallError, Limits};
+use crate::upstream::call::{self, Limits};
 use crate::value::{
     BodyPath, ByteSize, Duration, Invalid, Name, OneOrMany, Reference, Secret, Template,
 };
@@ -248,8 +248,8 @@ impl Login {
         let service = Arc::clone(self.whom.service.name());
         let rejection = match error {
             AskError::NoEndpoint => Rejection::Unavailable { service, retry_after: ASK_AGAIN },
-            AskError::Call(CallError::TimedOut) => Rejection::GatewayTimeout { service },
-            AskError::Call(_) => Rejection::BadGateway { service },
+            // Its time may end by the call's clock or by the connection's, whichever looks first.
+            AskError::Call(error) => error.failure().rejection(service),
         };
         Failed { rejection, cause: format!("the login's service: {error}") }
     }
