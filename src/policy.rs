@@ -91,6 +91,15 @@ pub struct Request<'a> {
     pub services: &'a dyn Ask,
 }
 
+impl Request<'_> {
+    /// Refuses a request that is over a limit; the cause is for the log.
+    fn over(&mut self, limit: &Arc<str>, cause: String, retry_after: Option<Duration>) -> Stop {
+        self.facts.cause = Some(cause);
+        self.facts.limited = Some(Arc::clone(limit));
+        Rejection::QuotaExceeded { limit: Arc::clone(limit), retry_after }.into()
+    }
+}
+
 /// A kind that acts on the exchange itself, by the hooks that it fills in.
 pub trait Policy: Kind {
     /// What it remembers of one request; seen by this policy alone.

@@ -5,11 +5,11 @@
 
 use super::exempt::{Exempt, ExemptConfig};
 use super::key::{IPV6_PREFIX, KeyTemplate, check_key};
-use super::named::{self, Named};
+use super::named::{self, Limits, Named};
 use super::{Build, Finished, Kind, Policy, Request, Setting};
 use crate::limit::concurrency::{Concurrency, Permit};
 use crate::limit::key::KeyHasher;
-use crate::reply::{Rejection, Stop};
+use crate::reply::Stop;
 use crate::value::{Invalid, Name, Reference, Template};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -51,15 +51,9 @@ pub struct LimitConfig {
     compiled: Option<Arc<Limit>>,
 }
 
-impl Named for LimitConfig {
-    fn name(&self) -> &Name {
-        &self.name
-    }
-}
-
 /// A compiled limit.
 #[derive(Debug)]
-struct Limit {
+pub struct Limit {
     name: Arc<str>,
     key: KeyTemplate,
     limit: NonZeroU32,
@@ -71,31 +65,47 @@ struct Limit {
 
 /// The limits of a route.
 #[derive(Debug)]
-pub struct ConcurrencyLimit {
-    /// Those that need no identity first.
-    limits: Vec<Arc<Limit>>,
-    anonymous: usize,
-}
+pub struct ConcurrencyLimit(Limits<Limit>);
 
 /// The places that one request holds.
 #[derive(Debug, Default)]
 pub struct State(SmallVec<[Permit; 2]>);
 
-impl Limit {
-    fn compile(config: &LimitConfig, scope: &str, build: &Build) -> Result<Self, Invalid> {
-        let prefix = config.ipv6_prefix.unwrap_or(IPV6_PREFIX);
-        check_key(&config.key, prefix)?;
-        let key = KeyTemplate::new(config.key.clone(), prefix);
-        let exempt = Exempt::new(&config.exempt);
+impl Named for LimitConfig {
+    type Limit = Limit;
+
+    fn name(&self) -> &Name {
+        &self.name
+    }
+
+    fn compile(&self, scope: &str, build: &Build) -> Result<Limit, Invalid> {
+        let prefix = self.ipv6_prefix.unwrap_or(IPV6_PREFIX);
+        check_key(&self.key, prefix)?;
+        let key = KeyTemplate::new(self.key.clone(), prefix);
+        let exempt = Exempt::new(&self.exempt);
         Ok(Limit {
-            name: config.name.as_str().into(),
+            name: self.name.as_str().into(),
             needs_identity: key.needs_identity() || exempt.needs_identity(),
             key,
-            limit: config.limit,
+            limit: self.limit,
             exempt,
             hasher: build.limits.hasher().clone(),
-            in_flight: build.limits.concurrency(&format!("{scope}:{}", config.name)),
+            in_flight: build.limits.concurrency(&format!("{scope}:{}", self.name)),
         })
+    }
+
+    fn keep(&mut self, compiled: Arc<Limit>) {
+        self.compiled = Some(compiled);
+    }
+
+    fn kept(&self) -> Option<&Arc<Limit>> {
+        self.compiled.as_ref()
+    }
+}
+
+impl named::Limit for Limit {
+    fn needs_identity(&self) -> bool {
+        self.needs_identity
     }
 }
 
@@ -106,7 +116,7 @@ impl ConcurrencyLimit {
         request: &mut Request<'_>,
         state: &mut State,
     ) -> Result<(), Stop> {
-        for limit in &self.limits[range] {
+        for limit in &self.0.all[range] {
             if limit.exempt.has(request.facts) {
                 continue;
             }
@@ -114,12 +124,8 @@ impl ConcurrencyLimit {
             match limit.in_flight.enter(key, limit.limit) {
                 Some(permit) => state.0.push(permit),
                 None => {
-                    request.facts.cause =
-                        Some(format!("too many at once for the limit `{}`", limit.name));
-                    request.facts.limited = Some(Arc::clone(&limit.name));
-                    let limit = Arc::clone(&limit.name);
-                    let retry_after = Some(ASK_AGAIN);
-                    return Err(Rejection::QuotaExceeded { limit, retry_after }.into());
+                    let cause = format!("too many at once for the limit `{}`", limit.name);
+                    return Err(request.over(&limit.name, cause, Some(ASK_AGAIN)));
                 }
             }
         }
@@ -132,33 +138,20 @@ impl Kind for ConcurrencyLimit {
 
     const ACCUMULATES: bool = true;
 
-    fn said(mut config: Config, scope: &str, build: &Build) -> Result<Config, Invalid> {
-        named::each(&mut config.0, "limit", |limit| {
-            limit.compiled = Some(Arc::new(Limit::compile(limit, scope, build)?));
-            Ok(())
-        })?;
-        Ok(config)
+    fn said(config: Config, scope: &str, build: &Build) -> Result<Config, Invalid> {
+        named::said(config.0, scope, build).map(Config)
     }
 
-    /// Limits accumulate by their names; `none` clears what was inherited.
     fn fold(outer: Option<Config>, inner: Setting<Config>) -> Option<Config> {
-        let Setting::Set(inner) = inner else { return None };
-        Some(Config(named::join(outer.unwrap_or_default().0, inner.0)))
+        named::fold(outer.unwrap_or_default().0, inner.map(|config| config.0)).map(Config)
     }
 
     fn compile(config: &Config, _: &Build) -> Result<Self, Invalid> {
-        let compiled = config.0.iter().map(|limit| {
-            let compiled = limit.compiled.as_ref();
-            Arc::clone(compiled.expect("what a scope says is compiled before it is folded"))
-        });
-        let mut limits: Vec<Arc<Limit>> = compiled.collect();
-        limits.sort_by_key(|limit| limit.needs_identity);
-        let anonymous = limits.iter().filter(|limit| !limit.needs_identity).count();
-        Ok(ConcurrencyLimit { limits, anonymous })
+        Ok(ConcurrencyLimit(Limits::new(&config.0)))
     }
 
     fn references(&self) -> Vec<&Reference> {
-        self.limits.iter().flat_map(|limit| limit.key.references()).collect()
+        self.0.all.iter().flat_map(|limit| limit.key.references()).collect()
     }
 }
 
@@ -166,11 +159,11 @@ impl Policy for ConcurrencyLimit {
     type State = State;
 
     async fn on_arrival(&self, request: &mut Request<'_>, state: &mut State) -> Result<(), Stop> {
-        self.judge(0..self.anonymous, request, state)
+        self.judge(0..self.0.anonymous, request, state)
     }
 
     async fn on_request(&self, request: &mut Request<'_>, state: &mut State) -> Result<(), Stop> {
-        self.judge(self.anonymous..self.limits.len(), request, state)
+        self.judge(self.0.anonymous..self.0.all.len(), request, state)
     }
 
     /// Gives the places back.

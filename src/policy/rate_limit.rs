@@ -17,6 +17,7 @@ pub use limit::{Counts, Limit, NoLook};
 pub use report::{Caller, Report};
 pub use shared::Uncounted;
 
+use super::named::Limits;
 use super::{Build, Finished, Kind, Policy, Request, Setting, named};
 use crate::exchange::Response;
 use crate::limit::{Outcome, Time};
@@ -29,10 +30,7 @@ use std::sync::Arc;
 /// The limits of a route.
 #[derive(Debug)]
 pub struct RateLimit {
-    /// In the order in which they are judged: those that need no identity first.
-    limits: Vec<Arc<Limit>>,
-    /// How many of them need none.
-    anonymous: usize,
+    limits: Limits<Limit>,
     is_standard: bool,
     is_older: bool,
 }
@@ -47,7 +45,7 @@ pub struct State {
 impl RateLimit {
     /// The limits.
     pub fn limits(&self) -> &[Arc<Limit>] {
-        &self.limits
+        &self.limits.all
     }
 
     /// Judges a request by some of the limits.
@@ -60,7 +58,7 @@ impl RateLimit {
         let first = state.asked.len();
         let mut wait = None;
         for number in range {
-            let limit = &self.limits[number];
+            let limit = &self.limits.all[number];
             let judged = match limit.judge(request.head, request.facts).await {
                 Ok(judged) => judged,
                 Err(_) if limit.observe => continue,
@@ -80,10 +78,8 @@ impl RateLimit {
                 }
                 Outcome::Refused { retry_after } => {
                     self.give_back(&mut state.asked[first..], request);
-                    request.facts.cause = Some(format!("over the limit `{}`", limit.id));
-                    request.facts.limited = Some(Arc::clone(&limit.name));
-                    let limit = Arc::clone(&limit.name);
-                    return Err(Rejection::QuotaExceeded { limit, retry_after }.into());
+                    let cause = format!("over the limit `{}`", limit.id);
+                    return Err(request.over(&limit.name, cause, retry_after));
                 }
             }
         }
@@ -92,14 +88,12 @@ impl RateLimit {
         }
         Ok(())
     }
-}
 
-impl RateLimit {
     /// Gives back what a request has taken that is refused after all.
     fn give_back(&self, asked: &mut [(usize, Asked)], request: &Request<'_>) {
         let now = Time::of(request.facts.time);
         for (number, asked) in asked {
-            self.limits[*number].give_back(asked, now);
+            self.limits.all[*number].give_back(asked, now);
         }
     }
 }
@@ -109,30 +103,18 @@ impl Kind for RateLimit {
 
     const ACCUMULATES: bool = true;
 
-    fn said(mut config: Config, scope: &str, build: &Build) -> Result<Config, Invalid> {
-        named::each(&mut config.0, "limit", |limit| {
-            limit.compiled = Some(Arc::new(Limit::compile(limit, scope, build)?));
-            Ok(())
-        })?;
-        Ok(config)
+    fn said(config: Config, scope: &str, build: &Build) -> Result<Config, Invalid> {
+        named::said(config.0, scope, build).map(Config)
     }
 
-    /// Limits accumulate by their names; `none` clears what was inherited.
     fn fold(outer: Option<Config>, inner: Setting<Config>) -> Option<Config> {
-        let Setting::Set(inner) = inner else { return None };
-        Some(Config(named::join(outer.unwrap_or_default().0, inner.0)))
+        named::fold(outer.unwrap_or_default().0, inner.map(|config| config.0)).map(Config)
     }
 
     fn compile(config: &Config, _: &Build) -> Result<Self, Invalid> {
-        let compiled = config.0.iter().map(|limit| {
-            let compiled = limit.compiled.as_ref();
-            Arc::clone(compiled.expect("what a scope says is compiled before it is folded"))
-        });
-        let mut limits: Vec<Arc<Limit>> = compiled.collect();
-        limits.sort_by_key(|limit| limit.needs_identity);
-        let told = || limits.iter().filter(|limit| !limit.observe).map(|limit| limit.told);
+        let limits = Limits::<Limit>::new(&config.0);
+        let told = || limits.all.iter().filter(|limit| !limit.observe).map(|limit| limit.told);
         Ok(RateLimit {
-            anonymous: limits.iter().filter(|limit| !limit.needs_identity).count(),
             is_standard: told().any(|told| told.is_standard()),
             is_older: told().any(|told| told.is_older()),
             limits,
@@ -140,7 +122,7 @@ impl Kind for RateLimit {
     }
 
     fn references(&self) -> Vec<&Reference> {
-        self.limits.iter().flat_map(|limit| limit.references()).collect()
+        self.limits.all.iter().flat_map(|limit| limit.references()).collect()
     }
 }
 
@@ -148,25 +130,26 @@ impl Policy for RateLimit {
     type State = State;
 
     async fn on_arrival(&self, request: &mut Request<'_>, state: &mut State) -> Result<(), Stop> {
-        match self.anonymous {
+        match self.limits.anonymous {
             0 => Ok(()),
             count => self.judge(0..count, request, state).await,
         }
     }
 
     async fn on_request(&self, request: &mut Request<'_>, state: &mut State) -> Result<(), Stop> {
-        match self.limits.len() {
-            all if all == self.anonymous => Ok(()),
-            all => self.judge(self.anonymous..all, request, state).await,
+        match (self.limits.anonymous, self.limits.all.len()) {
+            (anonymous, all) if anonymous == all => Ok(()),
+            (anonymous, all) => self.judge(anonymous..all, request, state).await,
         }
     }
 
     fn on_response(&self, response: &mut Response<'_>, state: &mut State) {
         for (number, asked) in &mut state.asked {
-            self.limits[*number].read_cost(asked, &response.head.headers);
+            self.limits.all[*number].read_cost(asked, &response.head.headers);
         }
         let said = || {
-            let limits = state.asked.iter().map(|(number, asked)| (&self.limits[*number], asked));
+            let limits =
+                state.asked.iter().map(|(number, asked)| (&self.limits.all[*number], asked));
             limits.filter(|(limit, _)| !limit.observe)
         };
         let fields = &mut response.head.headers;
@@ -182,7 +165,7 @@ impl Policy for RateLimit {
 
     fn on_finish(&self, finished: &Finished<'_>, state: &mut State) {
         for (number, asked) in &mut state.asked {
-            self.limits[*number].settle(asked, finished);
+            self.limits.all[*number].settle(asked, finished);
         }
     }
 }

@@ -18,6 +18,16 @@ pub enum Setting<T> {
     Set(T),
 }
 
+impl<T> Setting<T> {
+    /// The same of something else.
+    pub fn map<U>(self, make: impl FnOnce(T) -> U) -> Setting<U> {
+        match self {
+            Setting::Off => Setting::Off,
+            Setting::Set(set) => Setting::Set(make(set)),
+        }
+    }
+}
+
 impl<'de, T: DeserializeOwned> Deserialize<'de> for Setting<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(SettingVisitor(PhantomData))

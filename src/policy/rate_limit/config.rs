@@ -2,9 +2,10 @@
 
 use super::limit::Limit;
 use crate::limit::Kind;
+use crate::policy::Build;
 use crate::policy::exempt::ExemptConfig;
 use crate::policy::named::Named;
-use crate::value::{ByteSize, Duration, HeaderName, Name, Rate, Template};
+use crate::value::{ByteSize, Duration, HeaderName, Invalid, Name, Rate, Template};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -80,12 +81,26 @@ pub struct LimitConfig {
     pub memory: Option<ByteSize>,
     /// What it means; there once its scope was looked at.
     #[serde(skip)]
-    pub(super) compiled: Option<Arc<Limit>>,
+    compiled: Option<Arc<Limit>>,
 }
 
 impl Named for LimitConfig {
+    type Limit = Limit;
+
     fn name(&self) -> &Name {
         &self.name
+    }
+
+    fn compile(&self, scope: &str, build: &Build) -> Result<Limit, Invalid> {
+        Limit::compile(self, scope, build)
+    }
+
+    fn keep(&mut self, compiled: Arc<Limit>) {
+        self.compiled = Some(compiled);
+    }
+
+    fn kept(&self) -> Option<&Arc<Limit>> {
+        self.compiled.as_ref()
     }
 }
 

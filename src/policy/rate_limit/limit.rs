@@ -9,7 +9,7 @@ use crate::exchange::Facts;
 use crate::limit::{Outcome, Plan, Standing, Time, Verdict};
 use crate::policy::exempt::Exempt;
 use crate::policy::key::{IPV6_PREFIX, KeyTemplate, check_key};
-use crate::policy::{Build, Finished};
+use crate::policy::{Build, Finished, named};
 use crate::value::{Invalid, Rate, Reference};
 use http::{HeaderMap, HeaderName, request};
 use std::num::NonZeroU32;
@@ -39,6 +39,12 @@ pub struct Limit {
     pub needs_identity: bool,
     /// How often it has said what.
     pub counts: Counts,
+}
+
+impl named::Limit for Limit {
+    fn needs_identity(&self) -> bool {
+        self.needs_identity
+    }
 }
 
 /// How often a limit has said what. Only what is no everyday matter is counted, so that no two
