@@ -14,9 +14,10 @@ use crate::telemetry::process::Process;
 use crate::upstream::ServiceReport;
 use crate::version;
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::http::header::{self, HeaderMap};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::json;
@@ -79,11 +80,16 @@ pub fn router(
     snapshot: Arc<Snapshot>,
     overload: Option<Arc<Guard>>,
 ) -> Router {
-    let token = config.token.clone();
-    Router::new()
-        .route("/health", get(report))
-        .route("/livez", get(|| async { "ok\n" }))
-        .route("/readyz", get(readiness))
+    let admitted = Arc::new(Admitted {
+        metrics,
+        process,
+        health,
+        snapshot,
+        figures: Figures::new(),
+        overload: overload.map(|guard| (guard, Pressure::new())),
+        token: config.token.clone(),
+    });
+    let guarded = Router::new()
         .route("/metrics", get(exposition))
         .route("/services", get(services))
         .route("/mirrors", get(mirrors))
@@ -91,15 +97,13 @@ pub fn router(
         .route("/stores", get(stores))
         .route("/rate-limits", get(limits::all))
         .route("/rate-limits/{id}", get(limits::standing).delete(limits::reset))
-        .with_state(Arc::new(Admitted {
-            metrics,
-            process,
-            health,
-            snapshot,
-            figures: Figures::new(),
-            overload: overload.map(|guard| (guard, Pressure::new())),
-            token,
-        }))
+        .route_layer(from_fn_with_state(Arc::clone(&admitted), lets_in));
+    Router::new()
+        .route("/health", get(report))
+        .route("/livez", get(|| async { "ok\n" }))
+        .route("/readyz", get(readiness))
+        .merge(guarded)
+        .with_state(admitted)
 }
 
 /// Serves the admin listener for as long as the process runs.
@@ -139,10 +143,7 @@ async fn readiness(State(admitted): State<Arc<Admitted>>) -> Response {
     (status(ready), text).into_response()
 }
 
-async fn exposition(State(admitted): State<Arc<Admitted>>, headers: HeaderMap) -> Response {
-    if let Some(refused) = admitted.refuse(&headers) {
-        return refused;
-    }
+async fn exposition(State(admitted): State<Arc<Admitted>>) -> Response {
     let workers = admitted.metrics.iter().map(|metrics| metrics.registry());
     let services = admitted.figures.look(&admitted.snapshot);
     let overload = admitted.overload.as_ref().map(|(guard, pressure)| pressure.look(guard));
@@ -151,10 +152,7 @@ async fn exposition(State(admitted): State<Arc<Admitted>>, headers: HeaderMap) -
 }
 
 /// The services: who of their endpoints serves, and why the others do not.
-async fn services(State(admitted): State<Arc<Admitted>>, headers: HeaderMap) -> Response {
-    if let Some(refused) = admitted.refuse(&headers) {
-        return refused;
-    }
+async fn services(State(admitted): State<Arc<Admitted>>) -> Response {
     let now = Instant::now();
     let services = admitted.snapshot.services.iter();
     let services: Vec<_> = services.map(|service| ServiceReport::of(service, now)).collect();
@@ -162,10 +160,7 @@ async fn services(State(admitted): State<Arc<Admitted>>, headers: HeaderMap) -> 
 }
 
 /// The issuers of tokens: which of their keys are known, and since when, and how it is to ask them.
-async fn issuers(State(admitted): State<Arc<Admitted>>, headers: HeaderMap) -> Response {
-    if let Some(refused) = admitted.refuse(&headers) {
-        return refused;
-    }
+async fn issuers(State(admitted): State<Arc<Admitted>>) -> Response {
     let issuers = admitted.snapshot.issuers();
     let introspectors = admitted.snapshot.introspectors();
     json_of(&json!({
@@ -175,19 +170,13 @@ async fn issuers(State(admitted): State<Arc<Admitted>>, headers: HeaderMap) -> R
 }
 
 /// The stores that several gateways share: whether they answer, and how it is to ask them.
-async fn stores(State(admitted): State<Arc<Admitted>>, headers: HeaderMap) -> Response {
-    if let Some(refused) = admitted.refuse(&headers) {
-        return refused;
-    }
+async fn stores(State(admitted): State<Arc<Admitted>>) -> Response {
     let stores = admitted.snapshot.stores.iter();
     json_of(&json!({ "stores": stores.map(|store| store.report()).collect::<Vec<_>>() }))
 }
 
 /// The last answers of mirrors that differed from those that clients got.
-async fn mirrors(State(admitted): State<Arc<Admitted>>, headers: HeaderMap) -> Response {
-    if let Some(refused) = admitted.refuse(&headers) {
-        return refused;
-    }
+async fn mirrors(State(admitted): State<Arc<Admitted>>) -> Response {
     let routes = admitted.snapshot.routes.iter();
     let mirrors = routes.filter_map(|route| {
         let mirror = route.answer.backends()?.mirror.as_ref()?;
@@ -216,14 +205,16 @@ fn status(ready: bool) -> StatusCode {
     if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
 }
 
-impl Admitted {
-    /// What a caller is told that has not shown the token.
-    fn refuse(&self, headers: &HeaderMap) -> Option<Response> {
-        let challenge = [(header::WWW_AUTHENTICATE, "Bearer realm=\"admin\"")];
-        let refused = || (StatusCode::UNAUTHORIZED, challenge).into_response();
-        (!self.lets_in(headers)).then(refused)
+/// Lets a caller through who has shown the token.
+async fn lets_in(State(admitted): State<Arc<Admitted>>, request: Request, next: Next) -> Response {
+    if admitted.lets_in(request.headers()) {
+        return next.run(request).await;
     }
+    let challenge = [(header::WWW_AUTHENTICATE, "Bearer realm=\"admin\"")];
+    (StatusCode::UNAUTHORIZED, challenge).into_response()
+}
 
+impl Admitted {
     /// Whether a caller has the token, if one is asked for.
     fn lets_in(&self, headers: &HeaderMap) -> bool {
         let Some(token) = &self.token else {

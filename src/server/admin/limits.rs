@@ -5,7 +5,6 @@ use crate::policy::rate_limit::{Limit, NoLook, Report};
 use crate::value::nearest;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
-use axum::http::header::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use percent_encoding::percent_decode_str;
 use serde_json::json;
@@ -13,10 +12,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 /// The limits.
-pub async fn all(State(admitted): State<Arc<Admitted>>, headers: HeaderMap) -> Response {
-    if let Some(refused) = admitted.refuse(&headers) {
-        return refused;
-    }
+pub async fn all(State(admitted): State<Arc<Admitted>>) -> Response {
     let limits = admitted.snapshot.limits();
     let limits: Vec<Report> = limits.iter().map(|limit| Report::of(limit)).collect();
     json_of(&json!({ "limits": limits }))
@@ -27,17 +23,11 @@ pub async fn standing(
     State(admitted): State<Arc<Admitted>>,
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
-    headers: HeaderMap,
 ) -> Response {
-    if let Some(refused) = admitted.refuse(&headers) {
-        return refused;
-    }
-    let asked = Asked::read(&admitted, &id, query.as_deref());
-    let asked = match asked {
+    let Asked { limit, key, tier } = match Asked::read(&admitted, &id, query.as_deref()) {
         Ok(asked) => asked,
         Err(told) => return told.into_response(),
     };
-    let Asked { limit, key, tier } = asked;
     match limit.look(&key, tier.as_deref(), SystemTime::now()).await {
         Ok(caller) => json_of(&json!(caller)),
         Err(why @ NoLook::Tier(_)) => (StatusCode::BAD_REQUEST, format!("{why}\n")).into_response(),
@@ -50,11 +40,7 @@ pub async fn reset(
     State(admitted): State<Arc<Admitted>>,
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
-    headers: HeaderMap,
 ) -> Response {
-    if let Some(refused) = admitted.refuse(&headers) {
-        return refused;
-    }
     let asked = match Asked::read(&admitted, &id, query.as_deref()) {
         Ok(asked) => asked,
         Err(told) => return told.into_response(),
