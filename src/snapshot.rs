@@ -32,6 +32,7 @@ use crate::store::Store;
 use crate::telemetry::access_log::Options;
 use crate::upstream::Service;
 use crate::upstream::adaptive::Priority;
+use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -102,13 +103,8 @@ impl Snapshot {
 
 /// Each of some shared things, once.
 fn each<'a, T: 'a>(shared: impl Iterator<Item = &'a Arc<T>>) -> Vec<Arc<T>> {
-    let mut each: Vec<Arc<T>> = Vec::new();
-    for one in shared {
-        if !each.iter().any(|known| Arc::ptr_eq(known, one)) {
-            each.push(Arc::clone(one));
-        }
-    }
-    each
+    let mut seen = HashSet::new();
+    shared.filter(|one| seen.insert(Arc::as_ptr(one))).cloned().collect()
 }
 
 impl Route {

@@ -57,5 +57,5 @@ pub use template::{AnswerPart, ConsumerField, Escape, Piece, Reference, Source, 
 pub use token::{HeaderName, Method};
 pub use weight::Weight;
 
-pub(crate) use nearest::nearest;
+pub(crate) use nearest::{nearest, nobody};
 pub(crate) use text::{deserialize_quantity, deserialize_text};

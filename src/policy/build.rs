@@ -6,7 +6,7 @@ use crate::shared::{Issuers, Limits};
 use crate::store::Store;
 use crate::upstream::Service;
 use crate::upstream::ask::Whom;
-use crate::value::{Invalid, Name, nearest};
+use crate::value::{Invalid, Name, nobody};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -41,12 +41,7 @@ impl Build {
             Some((_, None)) => Err(Invalid::new(format!("store `{wanted}` is wrong itself"))),
             None => {
                 let names = self.stores.iter().map(|(name, _)| name.as_str());
-                Err(Invalid::new(match nearest(wanted, names) {
-                    Some(meant) => {
-                        format!("no store is called `{wanted}`, did you mean `{meant}`?")
-                    }
-                    None => format!("no store is called `{wanted}`"),
-                }))
+                Err(Invalid::new(nobody("store", wanted, names)))
             }
         }
     }
@@ -63,12 +58,7 @@ impl Build {
             Some((_, None)) => Err(Invalid::new(format!("service `{wanted}` is wrong itself"))),
             None => {
                 let names = self.services.iter().map(|(name, _)| name.as_str());
-                Err(Invalid::new(match nearest(wanted, names) {
-                    Some(meant) => {
-                        format!("no service is called `{wanted}`, did you mean `{meant}`?")
-                    }
-                    None => format!("no service is called `{wanted}`"),
-                }))
+                Err(Invalid::new(nobody("service", wanted, names)))
             }
         }
     }

@@ -20,7 +20,7 @@ use crate::route::Matcher;
 use crate::shared::Shared;
 use crate::store::{Store, StoreConfig};
 use crate::telemetry::access_log::{Masked, Options};
-use crate::value::{Invalid, Name, nearest};
+use crate::value::{Invalid, Name};
 use http::HeaderName;
 use http::header::HOST;
 use rule::loosest;
@@ -256,12 +256,4 @@ fn workers(threads: Threads) -> usize {
         Threads::Auto => thread::available_parallelism().map_or(1, NonZeroUsize::get),
         Threads::Count(count) => count,
     }
-}
-
-/// What is wrong with a name that nobody has, and who was probably meant.
-fn nobody<'a>(what: &str, wanted: &Name, known: impl Iterator<Item = &'a str>) -> Invalid {
-    Invalid::new(match nearest(wanted, known) {
-        Some(meant) => format!("no {what} is called `{wanted}`, did you mean `{meant}`?"),
-        None => format!("no {what} is called `{wanted}`"),
-    })
 }

@@ -14,6 +14,18 @@ pub(crate) fn nearest<'a>(
     (edits <= 2.max(found.len() / 3) && edits < found.len()).then_some(found)
 }
 
+/// Says that nobody has a name, and who was probably meant.
+pub(crate) fn nobody<'a>(
+    what: &str,
+    wanted: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> String {
+    match nearest(wanted, known) {
+        Some(meant) => format!("no {what} is called `{wanted}`, did you mean `{meant}`?"),
+        None => format!("no {what} is called `{wanted}`"),
+    }
+}
+
 /// Counts insertions, deletions and substitutions (Levenshtein), keeping one row of the table.
 fn distance(a: &str, b: &str) -> usize {
     let mut row: Vec<usize> = (0..=b.chars().count()).collect();

@@ -2,7 +2,7 @@
 
 use super::{Admitted, json_of};
 use crate::policy::rate_limit::{Limit, NoLook, Report};
-use crate::value::nearest;
+use crate::value::nobody;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -78,12 +78,9 @@ impl Asked {
             }
             (None, _) => {
                 let names = limits.iter().map(|limit| &*limit.name);
-                let meant = nearest(id, limits.iter().map(|limit| &*limit.id).chain(names));
-                let told = match meant {
-                    Some(meant) => format!("no limit is called `{id}`, did you mean `{meant}`?\n"),
-                    None => format!("no limit is called `{id}`\n"),
-                };
-                return Err((StatusCode::NOT_FOUND, told));
+                let names = limits.iter().map(|limit| &*limit.id).chain(names);
+                let told = nobody("limit", id, names);
+                return Err((StatusCode::NOT_FOUND, format!("{told}\n")));
             }
         };
         let parameter = |wanted: &str| {

@@ -1,6 +1,5 @@
 //! What answers a route: exactly one thing.
 
-use super::nobody;
 use crate::answer::login::Login;
 use crate::answer::redirect::Redirect;
 use crate::answer::respond::Respond;
@@ -8,7 +7,7 @@ use crate::answer::split::Split;
 use crate::config::{Document, RouteConfig, split};
 use crate::upstream::Service;
 use crate::upstream::ask::Whom;
-use crate::value::{Invalid, Name};
+use crate::value::{Invalid, Name, nobody};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -110,7 +109,7 @@ pub fn known(
         None if written.services.contains(wanted.as_str()) => Ok(None),
         None => {
             let known = configs.iter().map(|(name, _)| name.as_str());
-            Err(nobody("service", wanted, known))
+            Err(Invalid::new(nobody("service", wanted, known)))
         }
     }
 }

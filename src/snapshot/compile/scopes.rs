@@ -1,10 +1,10 @@
 //! Where the policies of a route come from.
 
-use super::{Problems, nobody};
+use super::Problems;
 use crate::config::{AttemptPolicies, Document, RouteConfig, ServiceConfig};
 use crate::policy::timeouts::AttemptConfig;
 use crate::policy::{Block, Scope, Setting};
-use crate::value::Step;
+use crate::value::{Invalid, Step, nobody};
 
 /// The blocks of a document that routes take their policies from, each with its number.
 pub struct Scopes<'a> {
@@ -50,7 +50,7 @@ impl<'a> Scopes<'a> {
         for (position, wanted) in config.uses.iter().enumerate() {
             let Some(number) = policy_sets.position(wanted) else {
                 let known = policy_sets.iter().map(|(name, _)| name.as_str());
-                let unknown = nobody("policy set", wanted, known);
+                let unknown = Invalid::new(nobody("policy set", wanted, known));
                 problems.push_unless(
                     written.policy_sets.contains(wanted.as_str()),
                     unknown.under(position).under("use").under(index).under("routes"),
