@@ -20,7 +20,8 @@
 //! is given anything by it. A step forward fills the bucket for the time that it left out, so that
 //! at most one burst more is admitted.
 
-use super::{Outcome, SKEW, Standing, Time, Verdict, nanos, plan::Plan, weight};
+use super::{Algorithm, Outcome, SKEW, Standing, Time, Verdict, nanos, plan::Plan, weight};
+use std::fmt::Debug;
 use std::time::Duration;
 
 /// What is kept of one caller: 16 bytes, of which zero is a bucket that is full.
@@ -46,7 +47,7 @@ impl Arrival {
 
 /// The algorithm, for one rate and depth.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Gcra {
+pub struct Gcra {
     /// How many parts a nanosecond has: the units of the rate.
     parts: u64,
     /// The emission interval in parts: the nanoseconds of the period.
@@ -59,6 +60,36 @@ pub(super) struct Gcra {
     ceiling: u128,
     /// How much further ahead shows a step of the clock.
     skew: u128,
+}
+
+/// An algorithm that is this arithmetic, as one bucket or another.
+pub trait Bucket: Debug + Send + Sync {
+    /// The arithmetic.
+    fn gcra(&self) -> &Gcra;
+}
+
+impl<B: Bucket> Algorithm for B {
+    type State = Arrival;
+
+    fn take(&self, state: &mut Arrival, now: Time, cost: u32) -> Verdict {
+        self.gcra().take(state, now, cost)
+    }
+
+    fn charge(&self, state: &mut Arrival, now: Time, cost: u32) {
+        self.gcra().charge(state, now, cost);
+    }
+
+    fn give_back(&self, state: &mut Arrival, taken: Time, now: Time, cost: u32) {
+        self.gcra().give_back(state, taken, now, cost);
+    }
+
+    fn standing(&self, state: &Arrival, now: Time) -> Standing {
+        self.gcra().standing(state, now)
+    }
+
+    fn weight(&self, state: &Arrival, now: Time) -> u32 {
+        self.gcra().weight(state, now)
+    }
 }
 
 impl Gcra {

@@ -11,8 +11,8 @@
 //! this is exact (`gcra.rs`). nginx has no bound in time: a queue of 100 at 1/s holds the last
 //! request for 100 seconds, long after its client has left. Here the longest wait refuses it.
 
-use super::gcra::{Arrival, Gcra};
-use super::{Algorithm, Plan, Standing, Time, Verdict};
+use super::Plan;
+use super::gcra::{Bucket, Gcra};
 use std::time::Duration;
 
 /// The algorithm `leaky_bucket`.
@@ -42,26 +42,8 @@ impl LeakyBucket {
     }
 }
 
-impl Algorithm for LeakyBucket {
-    type State = Arrival;
-
-    fn take(&self, state: &mut Arrival, now: Time, cost: u32) -> Verdict {
-        self.0.take(state, now, cost)
-    }
-
-    fn charge(&self, state: &mut Arrival, now: Time, cost: u32) {
-        self.0.charge(state, now, cost);
-    }
-
-    fn give_back(&self, state: &mut Arrival, taken: Time, now: Time, cost: u32) {
-        self.0.give_back(state, taken, now, cost);
-    }
-
-    fn standing(&self, state: &Arrival, now: Time) -> Standing {
-        self.0.standing(state, now)
-    }
-
-    fn weight(&self, state: &Arrival, now: Time) -> u32 {
-        self.0.weight(state, now)
+impl Bucket for LeakyBucket {
+    fn gcra(&self) -> &Gcra {
+        &self.0
     }
 }

@@ -5,8 +5,8 @@
 //! bucket holds is never admitted. One that was charged afterwards for more than there was owes the
 //! rest, and is admitted when that has come in.
 
-use super::gcra::{Arrival, Gcra};
-use super::{Algorithm, Plan, Standing, Time, Verdict};
+use super::Plan;
+use super::gcra::{Bucket, Gcra};
 use std::time::Duration;
 
 /// The algorithm `token_bucket`.
@@ -20,26 +20,8 @@ impl TokenBucket {
     }
 }
 
-impl Algorithm for TokenBucket {
-    type State = Arrival;
-
-    fn take(&self, state: &mut Arrival, now: Time, cost: u32) -> Verdict {
-        self.0.take(state, now, cost)
-    }
-
-    fn charge(&self, state: &mut Arrival, now: Time, cost: u32) {
-        self.0.charge(state, now, cost);
-    }
-
-    fn give_back(&self, state: &mut Arrival, taken: Time, now: Time, cost: u32) {
-        self.0.give_back(state, taken, now, cost);
-    }
-
-    fn standing(&self, state: &Arrival, now: Time) -> Standing {
-        self.0.standing(state, now)
-    }
-
-    fn weight(&self, state: &Arrival, now: Time) -> u32 {
-        self.0.weight(state, now)
+impl Bucket for TokenBucket {
+    fn gcra(&self) -> &Gcra {
+        &self.0
     }
 }
