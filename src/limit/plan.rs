@@ -32,6 +32,11 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Whether it lets units come at once, as far as a bucket holds them.
+    pub fn has_bucket(self) -> bool {
+        matches!(self, Kind::TokenBucket | Kind::LeakyBucket)
+    }
+
     /// The word that configurations and stores know it by.
     pub fn word(self) -> &'static str {
         match self {
@@ -66,8 +71,7 @@ impl Plan {
             }
             Period::Span(_) | Period::Month => {}
         }
-        let has_bucket = matches!(self.kind, Kind::TokenBucket | Kind::LeakyBucket);
-        if !has_bucket && self.burst != self.rate.units {
+        if !self.kind.has_bucket() && self.burst != self.rate.units {
             return Err(Invalid::new(
                 "an algorithm that counts by windows has no burst: leave it out, or use \
                  `token_bucket` or `leaky_bucket`",
@@ -75,6 +79,11 @@ impl Plan {
             .under("burst"));
         }
         Ok(())
+    }
+
+    /// How many units there ever are at once: of the window, or of the bucket.
+    pub fn limit(&self) -> u32 {
+        if self.kind.has_bucket() { self.burst.get() } else { self.rate.units.get() }
     }
 
     /// The period in nanoseconds; a month as 31 days, which [`Plan::check`] lets nothing ask for

@@ -78,7 +78,7 @@ impl Run {
             Kind::SlidingWindowLog => &LOG,
             Kind::TokenBucket | Kind::LeakyBucket => &BUCKET,
         };
-        let limit = limit(plan);
+        let limit = u64::from(plan.limit());
         let (period, tick) = match (plan.kind, plan.rate.per) {
             (Kind::FixedWindow, Period::Month) => (0, 1),
             (Kind::FixedWindow | Kind::SlidingWindowLog, per) => (micros(per), 1),
@@ -101,14 +101,6 @@ impl Run {
         command.arg(1).arg(&self.key).arg(self.operation).arg(&self.arguments);
         command
     }
-}
-
-/// How many units there are at most.
-fn limit(plan: &Plan) -> u64 {
-    u64::from(match plan.kind {
-        Kind::TokenBucket | Kind::LeakyBucket => plan.burst.get(),
-        _ => plan.rate.units.get(),
-    })
 }
 
 /// A period in microseconds. Months differ, and only windows of the calendar can begin with one: for
@@ -194,11 +186,11 @@ impl Store {
     }
 
     async fn run(&self, plan: &Plan, run: Run) -> Result<Grant, StoreError> {
-        read(&self.script(run).await?, limit(plan)).ok_or(StoreError::Answer)
+        read(&self.script(run).await?, plan.limit().into()).ok_or(StoreError::Answer)
     }
 }
 
-/// Reads what the scripts answer, of a plan's [`limit`]: units, what is left, and two times in
+/// Reads what the scripts answer, of a plan's [`Plan::limit`]: units, what is left, and two times in
 /// microseconds. None where it has another shape.
 fn read(answer: &Value, limit: u64) -> Option<Grant> {
     let Value::Array(parts) = answer else { return None };

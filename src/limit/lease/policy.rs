@@ -44,8 +44,7 @@ impl LeasePolicy {
             Period::Month => nanos(Duration::from_secs(28 * 86_400)),
         };
         let lasts = nanos(batch).min(period / 10).max(1);
-        let is_bucket = matches!(plan.kind, Kind::TokenBucket | Kind::LeakyBucket);
-        let limit = if is_bucket { plan.burst.get() } else { units };
+        let limit = plan.limit();
         // While nobody asks a full bucket overflows, so that a small one is asked more often.
         let fills = u64::from(limit).saturating_mul(period / u64::from(units));
         LeasePolicy {

@@ -2,7 +2,6 @@
 //! alone, or together with other gateways.
 
 use super::config::{AlgorithmName, LimitConfig, OnStoreError};
-use super::limit::has_burst;
 use super::shared::{Name, Shared, Uncounted};
 use crate::limit::adaptive::{self, Health};
 use crate::limit::key::{Key, KeyHasher};
@@ -33,6 +32,8 @@ pub struct Counting {
 /// A caller, found but not judged yet.
 #[derive(Debug, Clone, Copy)]
 pub struct Found {
+    /// The number of its tier.
+    tier: usize,
     /// Its place in what is remembered here.
     key: Key,
     /// What it is called in the store, where there is one.
@@ -81,20 +82,18 @@ macro_rules! each {
 }
 
 impl<A: Algorithm> Callers<A> {
-    fn with<R>(
-        &self,
-        key: Key,
-        tier: usize,
-        now: Time,
-        act: impl FnOnce(&A, &mut A::State) -> R,
-    ) -> R {
-        let algorithm = &self.tiers[tier];
-        self.table.with(key, |state| algorithm.weight(state, now), |state| act(algorithm, state))
+    fn with<R>(&self, found: Found, now: Time, act: impl FnOnce(&A, &mut A::State) -> R) -> R {
+        let algorithm = &self.tiers[found.tier];
+        self.table.with(
+            found.key,
+            |state| algorithm.weight(state, now),
+            |state| act(algorithm, state),
+        )
     }
 
-    fn standing(&self, key: Key, tier: usize, now: Time) -> Standing {
-        let algorithm = &self.tiers[tier];
-        let known = self.table.peek(key, |state| algorithm.standing(state, now));
+    fn standing(&self, found: Found, now: Time) -> Standing {
+        let algorithm = &self.tiers[found.tier];
+        let known = self.table.peek(found.key, |state| algorithm.standing(state, now));
         known.unwrap_or_else(|| algorithm.standing(&A::State::default(), now))
     }
 }
@@ -112,7 +111,7 @@ impl Counting {
         build: &Build,
     ) -> Result<Self, Invalid> {
         let algorithm = config.algorithm;
-        if config.burst.is_some() && !has_burst(algorithm) {
+        if config.burst.is_some() && !algorithm.kind().has_bucket() {
             let message = "only a bucket has a burst: `token_bucket`, `leaky_bucket` or `adaptive`";
             return Err(Invalid::new(message).under("burst"));
         }
@@ -167,7 +166,7 @@ impl Counting {
             0 => self.hasher.hash(text),
             tier => self.hasher.hash_all(&[text, &tier.to_le_bytes()]),
         };
-        Found { key, shared: self.shared.as_ref().map(|_| Name::of(text)) }
+        Found { tier, key, shared: self.shared.as_ref().map(|_| Name::of(text)) }
     }
 
     /// Judges a request and takes what it costs. With a store that has to be asked, it waits for it.
@@ -178,46 +177,45 @@ impl Counting {
     pub async fn take(
         &self,
         found: Found,
-        tier: usize,
         now: Time,
         cost: u32,
     ) -> Result<(Verdict, Option<Taken>), Uncounted> {
         if let (Some(shared), Some(name)) = (&self.shared, found.shared) {
-            match (shared.take(found.key, name, tier, now, cost).await, shared.on_error()) {
+            match (shared.take(found.key, name, found.tier, now, cost).await, shared.on_error()) {
                 (Ok(verdict), _) => {
                     return Ok(taken(verdict, Taken { found, at: now, is_local: false }));
                 }
                 (Err(_), OnStoreError::Local) => {}
                 (Err(_), OnStoreError::Allow) => {
-                    let standing = self.standing_here(found.key, tier, now);
+                    let standing = self.standing_here(found, now);
                     return Ok((Verdict { outcome: Outcome::Admitted, standing }, None));
                 }
                 (Err(uncounted), OnStoreError::Deny) => return Err(uncounted),
             }
         }
-        let verdict = self.take_here(found.key, tier, now, cost);
+        let verdict = self.take_here(found, now, cost);
         Ok(taken(verdict, Taken { found, at: now, is_local: true }))
     }
 
-    fn take_here(&self, key: Key, tier: usize, now: Time, cost: u32) -> Verdict {
+    fn take_here(&self, found: Found, now: Time, cost: u32) -> Verdict {
         each!(&self.local, callers => {
-            callers.with(key, tier, now, |algorithm, state| algorithm.take(state, now, cost))
+            callers.with(found, now, |algorithm, state| algorithm.take(state, now, cost))
         })
     }
 
-    fn standing_here(&self, key: Key, tier: usize, now: Time) -> Standing {
-        each!(&self.local, callers => callers.standing(key, tier, now))
+    fn standing_here(&self, found: Found, now: Time) -> Standing {
+        each!(&self.local, callers => callers.standing(found, now))
     }
 
     /// Gives units back that are not to count.
-    pub fn give_back(&self, taken: &Taken, tier: usize, now: Time, cost: u32) {
+    pub fn give_back(&self, taken: &Taken, now: Time, cost: u32) {
         let Taken { found, at, is_local } = *taken;
         match (&self.shared, found.shared) {
             (Some(shared), Some(name)) if !is_local => {
-                shared.give_back((found.key, name), tier, at, now, cost);
+                shared.give_back((found.key, name), found.tier, at, now, cost);
             }
             _ => {
-                each!(&self.local, callers => callers.with(found.key, tier, now, |algorithm, state| {
+                each!(&self.local, callers => callers.with(found, now, |algorithm, state| {
                     algorithm.give_back(state, at, now, cost);
                 }))
             }
@@ -225,15 +223,15 @@ impl Counting {
     }
 
     /// Takes units whose number only showed afterwards.
-    pub fn charge(&self, taken: &Taken, tier: usize, now: Time, cost: u32) {
+    pub fn charge(&self, taken: &Taken, now: Time, cost: u32) {
         let Taken { found, is_local, .. } = *taken;
         match (&self.shared, found.shared) {
             // Where the store cannot be charged, this gateway remembers it.
             (Some(shared), Some(name)) if !is_local && shared.is_up() => {
-                shared.charge((found.key, name), tier, now, cost);
+                shared.charge((found.key, name), found.tier, now, cost);
             }
             _ => {
-                each!(&self.local, callers => callers.with(found.key, tier, now, |algorithm, state| {
+                each!(&self.local, callers => callers.with(found, now, |algorithm, state| {
                     algorithm.charge(state, now, cost);
                 }))
             }
@@ -256,7 +254,7 @@ impl Counting {
         let found = self.find(text, tier);
         match (&self.shared, found.shared) {
             (Some(shared), Some(name)) => shared.look(name, tier).await,
-            _ => Ok(self.standing_here(found.key, tier, now)),
+            _ => Ok(self.standing_here(found, now)),
         }
     }
 

@@ -1,6 +1,6 @@
 //! One limit: whom it counts, by what, and what it says of one request.
 
-use super::config::{AlgorithmName, Count, LimitConfig, Told};
+use super::config::{Count, LimitConfig, Told};
 use super::counting::{Counting, Taken};
 use super::fields;
 use super::report::Caller;
@@ -12,6 +12,7 @@ use crate::policy::key::{IPV6_PREFIX, KeyTemplate, check_key};
 use crate::policy::{Build, Finished, named};
 use crate::value::{Invalid, Rate, Reference};
 use http::{HeaderMap, HeaderName, request};
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -161,7 +162,7 @@ impl Limit {
         let tier = self.tiers.of(facts);
         let found = self.key.with(head, facts, |text| self.counting.find(text, tier));
         let (Verdict { outcome, standing }, taken) =
-            self.counting.take(found, tier, now, self.cost).await?;
+            self.counting.take(found, now, self.cost).await?;
         match outcome {
             Outcome::Admitted => {}
             Outcome::Queued { .. } => drop(self.counts.queued.fetch_add(1, Relaxed)),
@@ -176,7 +177,7 @@ impl Limit {
     /// Gives back what a request has taken that another limit refused.
     pub fn give_back(&self, asked: &mut Asked, now: Time) {
         if let Some(taken) = asked.taken.take() {
-            self.counting.give_back(&taken, asked.tier, now, self.cost);
+            self.counting.give_back(&taken, now, self.cost);
         }
     }
 
@@ -206,10 +207,10 @@ impl Limit {
         }
         match asked.said_cost {
             Some(cost) if cost > self.cost => {
-                self.counting.charge(taken, asked.tier, now, cost - self.cost);
+                self.counting.charge(taken, now, cost - self.cost);
             }
             Some(cost) if cost < self.cost => {
-                self.counting.give_back(taken, asked.tier, now, self.cost - cost);
+                self.counting.give_back(taken, now, self.cost - cost);
             }
             _ => {}
         }
@@ -222,7 +223,7 @@ impl Limit {
     }
 
     /// What the callers of each tier may have; `*` are those who are in none.
-    pub fn rates(&self) -> Vec<(String, String)> {
+    pub fn rates(&self) -> BTreeMap<String, String> {
         let named = self.tiers.names.iter().zip(&self.tiers.rates);
         let named = named.map(|(name, rate)| (name.to_string(), rate.to_string()));
         let otherwise = self.tiers.rates[self.tiers.otherwise].to_string();
@@ -319,12 +320,4 @@ fn per_second(rate: Rate) -> f64 {
         Period::Month => Duration::from_secs(30 * 86_400),
     };
     f64::from(rate.units.get()) / span.as_secs_f64()
-}
-
-/// Whether an algorithm lets units come at once.
-pub fn has_burst(algorithm: AlgorithmName) -> bool {
-    matches!(
-        algorithm,
-        AlgorithmName::TokenBucket | AlgorithmName::LeakyBucket | AlgorithmName::Adaptive
-    )
 }

@@ -63,7 +63,7 @@ impl Report {
         let figures = limit.counting().figures();
         Report {
             id: limit.id.to_string(),
-            rates: limit.rates().into_iter().collect(),
+            rates: limit.rates(),
             store: limit.counting().store().map(str::to_owned),
             observe: limit.observe,
             callers: figures.entries,
