@@ -14,22 +14,6 @@ use tokio::time::timeout;
 /// for a refusal, which these tests ask for again then.
 const A_MOMENT: Duration = Duration::from_millis(200);
 
-/// A service that answers a request for each permit that it gets.
-async fn held() -> (Origin, Arc<Semaphore>) {
-    let permits = Arc::new(Semaphore::new(0));
-    let taken = Arc::clone(&permits);
-    let origin = Origin::start(move |mut call: Call| {
-        let permits = Arc::clone(&taken);
-        async move {
-            permits.acquire().await.unwrap().forget();
-            call.reply(200, "", "done").await;
-            call
-        }
-    })
-    .await;
-    (origin, permits)
-}
-
 fn limited(limits: &str) -> Setup {
     service(&format!("{{url: \"http://<app>\", limits: {{{limits}}}}}"))
 }
@@ -54,7 +38,7 @@ struct Taken {
 
 /// Takes the one place that there is.
 async fn taken(setup: Setup) -> Taken {
-    let (origin, permits) = held().await;
+    let (origin, permits) = Origin::held().await;
     let gateway = setup.with("app", &origin).start().await;
     let first = asking(&gateway, "/").await;
     origin.request(1).await;
@@ -79,7 +63,7 @@ fn refused(response: &Response) {
 
 #[tokio::test]
 async fn what_finds_no_place_is_refused_at_once_where_nobody_may_wait() {
-    let (origin, permits) = held().await;
+    let (origin, permits) = Origin::held().await;
     let gateway = limited("requests: 2, pending: 0").with("app", &origin).start().await;
     let mut served = [asking(&gateway, "/").await, asking(&gateway, "/").await];
     origin.request(2).await;
@@ -118,7 +102,7 @@ async fn nobody_waits_for_longer_than_is_said() {
 
 #[tokio::test]
 async fn a_request_whose_own_time_ends_in_the_queue_is_a_504() {
-    let (origin, _permits) = held().await;
+    let (origin, _permits) = Origin::held().await;
     let setup = limited("requests: 1, pending_timeout: 30s").with("app", &origin);
     let setup = setup.route_policies("timeouts: {request: 300ms}");
     let gateway = setup.start().await;
@@ -191,7 +175,7 @@ async fn a_request_that_was_sent_ahead_waits_for_the_one_in_the_queue() {
 
 #[tokio::test]
 async fn a_client_that_leaves_while_it_is_served_frees_its_place() {
-    let (origin, permits) = held().await;
+    let (origin, permits) = Origin::held().await;
     let gateway = limited("requests: 1, pending: 0").with("app", &origin).start().await;
     let first = asking(&gateway, "/").await;
     origin.request(1).await;
@@ -226,7 +210,7 @@ async fn a_service_never_has_more_connections_than_it_may() {
 
 #[tokio::test]
 async fn one_service_that_is_full_leaves_the_others_alone() {
-    let ((origin, _permits), other) = (held().await, Origin::saying("other").await);
+    let ((origin, _permits), other) = (Origin::held().await, Origin::saying("other").await);
     let document = r#"
 policies: {auth: none}
 services:
@@ -264,7 +248,7 @@ routes:
 
 #[tokio::test]
 async fn where_there_is_too_much_the_less_important_gives_way_first() {
-    let (origin, _permits) = held().await;
+    let (origin, _permits) = Origin::held().await;
     let setup = adaptive("min: 20, max: 20, initial: 20").with("app", &origin);
     let gateway = setup.start().await;
     let mut clients = Vec::new();

@@ -1,30 +1,12 @@
 //! What the gateway refuses for its own sake.
 
-use crate::support::{Call, Client, Gateway, Origin, Response, Setup, eventually};
+use crate::support::{Client, Gateway, Origin, Response, Setup, eventually};
 use nix::sys::signal::Signal;
-use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 /// For how long a client that is not served shows that it is not.
 const A_MOMENT: Duration = Duration::from_millis(200);
-
-/// A service that answers a request for each permit that it gets.
-async fn held() -> (Origin, Arc<Semaphore>) {
-    let permits = Arc::new(Semaphore::new(0));
-    let taken = Arc::clone(&permits);
-    let origin = Origin::start(move |mut call: Call| {
-        let permits = Arc::clone(&taken);
-        async move {
-            permits.acquire().await.unwrap().forget();
-            call.reply(200, "", "done").await;
-            call
-        }
-    })
-    .await;
-    (origin, permits)
-}
 
 /// Routes of every priority to one service, behind a gateway that bears so much.
 fn bearing(overload: &str) -> Setup {
@@ -63,7 +45,7 @@ async fn shed_so_far(gateway: &Gateway, priority: &str, reason: &str, count: f64
 
 #[tokio::test]
 async fn the_less_important_is_shed_first_and_what_is_in_flight_is_served() {
-    let (origin, permits) = held().await;
+    let (origin, permits) = Origin::held().await;
     let setup = bearing("in_flight: 20, fail_readiness: true").with("app", &origin);
     let gateway = setup.threads(2).start().await;
     let mut clients = Vec::new();
@@ -97,7 +79,7 @@ async fn the_less_important_is_shed_first_and_what_is_in_flight_is_served() {
 
 #[tokio::test]
 async fn a_client_that_leaves_gives_its_place_back() {
-    let (origin, _permits) = held().await;
+    let (origin, _permits) = Origin::held().await;
     let gateway = bearing("in_flight: 1").with("app", &origin).start().await;
     let first = asking(&gateway, "/high").await;
     origin.request(1).await;

@@ -1,24 +1,14 @@
 //! How many requests of one caller are in flight at once.
 
 use super::{behind_a_proxy, of, over};
-use crate::support::{Call, Client, Gateway, Origin, Setup, eventually};
+use crate::support::{Client, Gateway, Origin, Setup, eventually};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 /// A gateway that lets two requests of an address be in flight, and a service that answers one for
 /// each permit that it gets.
 async fn two_at_once() -> (Gateway, Origin, Arc<Semaphore>) {
-    let permits = Arc::new(Semaphore::new(0));
-    let taken = Arc::clone(&permits);
-    let origin = Origin::start(move |mut call: Call| {
-        let permits = Arc::clone(&taken);
-        async move {
-            permits.acquire().await.unwrap().forget();
-            call.reply(200, "", "done").await;
-            call
-        }
-    })
-    .await;
+    let (origin, permits) = Origin::held().await;
     let policy = "concurrency_limit: [{name: at-once, key: $(client.ip), limit: 2}]";
     let gateway = behind_a_proxy(Setup::one_route(policy)).with("app", &origin).start().await;
     (gateway, origin, permits)

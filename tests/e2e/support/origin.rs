@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 
@@ -144,6 +145,22 @@ impl Origin {
         F: Future<Output = Call> + Send + 'static,
     {
         Origin::at("127.0.0.1:0", handler).await
+    }
+
+    /// Starts a server that answers a request for each permit that it gets.
+    pub async fn held() -> (Origin, Arc<Semaphore>) {
+        let permits = Arc::new(Semaphore::new(0));
+        let taken = Arc::clone(&permits);
+        let origin = Origin::start(move |mut call: Call| {
+            let permits = Arc::clone(&taken);
+            async move {
+                permits.acquire().await.unwrap().forget();
+                call.reply(200, "", "done").await;
+                call
+            }
+        })
+        .await;
+        (origin, permits)
     }
 
     /// Starts a server that answers everything with 200 and this text.
