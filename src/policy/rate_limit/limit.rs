@@ -113,8 +113,7 @@ impl Limit {
         }
         let cost = config.cost.map_or(1, NonZeroU32::get);
         for plan in &plans {
-            let most = plan.rate.units.max(plan.burst).get();
-            if cost > most {
+            if cost > plan.limit() {
                 let message = format!("no request would ever be admitted by {}", plan.rate);
                 return Err(Invalid::new(message).under("cost"));
             }

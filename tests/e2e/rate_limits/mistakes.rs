@@ -60,6 +60,9 @@ fn a_cost_that_no_limit_ever_has_is_refused() {
     wrong("name: own, key: a, limit: 5/s, cost: 60", "60", &["5/s"]);
     let tiers = "name: own, key: a, tiers: {free: 5/s, paid: 100/s}, cost: 60";
     wrong(tiers, "60", &["5/s"]);
+    // A bucket never holds more than its burst, however much comes in.
+    let bucket = "name: own, key: a, algorithm: token_bucket, limit: 100/s, burst: 5, cost: 60";
+    wrong(bucket, "60", &["100/s"]);
 }
 
 #[test]
